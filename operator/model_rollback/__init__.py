@@ -1,0 +1,1 @@
+"""model-rollback-operator: put the last good version of an AI system back, and prove it."""
