@@ -1,0 +1,24 @@
+"""Names that appear on the wire: API group, plurals, annotation and label keys, the field manager.
+
+They are contract: dashboards, scripts and `ignoreDifferences` rules outside this project spell them out.
+"""
+
+from typing import Final
+
+GROUP: Final = "modelrollback.dev"
+VERSION: Final = "v1alpha1"
+API_VERSION: Final = f"{GROUP}/{VERSION}"
+CATEGORY: Final = "modelrollback"
+
+FIELD_MANAGER: Final = "model-rollback-operator"
+REPORTING_CONTROLLER: Final = f"{GROUP}/operator"
+
+ANNOTATION_LAST_WRITE: Final = f"{GROUP}/last-write"
+"""On a target: `<rollback>/<step>/<epoch>` of our newest write, tested by the next one."""
+
+LABEL_MODEL_DEPLOYMENT: Final = f"{GROUP}/model-deployment"
+LABEL_POLICY: Final = f"{GROUP}/policy"
+LABEL_VERSION: Final = f"{GROUP}/version"
+
+LABEL_APP_VERSION: Final = "app.kubernetes.io/version"
+ANNOTATION_RESTARTED_AT: Final = "kubectl.kubernetes.io/restartedAt"

@@ -1,0 +1,178 @@
+"""Value types of the API: how durations, decimals, thresholds and times are written, and how they are checked.
+
+Each type carries both halves of its contract: the OpenAPI schema with CEL rules that the API server enforces,
+and the pydantic validation that the operator and the command line enforce. `tests/unit/api` holds the two
+against each other.
+"""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, ClassVar, Final
+
+import durationpy
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+)
+from pydantic.alias_generators import to_camel
+
+CelRule = dict[str, str]
+
+_DURATION_PATTERN: Final = r"^([0-9]+(h|m|s|ms))+$"
+_DECIMAL: Final = r"[+-]?([0-9]+([.][0-9]+)?|[.][0-9]+)([eE][+-]?[0-9]{1,3})?"
+MAX_DURATION: Final = timedelta(hours=8784)
+
+
+def rule(expression: str, message: str) -> CelRule:
+    """One entry of `x-kubernetes-validations`."""
+    return {"rule": expression, "message": message}
+
+
+class ApiModel(BaseModel):
+    """A part of a spec: camelCase on the wire, unknown fields refused.
+
+    Refusing is deliberate. An operator that is older than the CRD must not run a procedure whose newest guard
+    it would silently ignore; such a policy gets the condition `Stalled` with reason `InvalidSpec`.
+    """
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
+    cel_rules: ClassVar[tuple[CelRule, ...]] = ()
+
+
+class StatusModel(BaseModel):
+    """A part of a status: unknown fields are dropped, so that a newer operator's status can be read."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True)
+    cel_rules: ClassVar[tuple[CelRule, ...]] = ()
+
+
+def parse_duration(text: Any) -> timedelta:
+    """Go's grammar without the exotic units: `30s`, `1h30m`, `500ms`. There is no `d`: write `168h`.
+
+    Raises:
+        ValueError: not such a duration, or longer than a year.
+    """
+    if isinstance(text, timedelta):
+        return text
+    if not isinstance(text, str) or len(text) > 20 or not re.fullmatch(_DURATION_PATTERN, text):
+        raise ValueError(
+            f"{text!r} is not a duration such as 30s, 5m or 1h30m (there is no unit for days: 168h)"
+        )
+    value: timedelta = durationpy.from_str(text)
+    if value > MAX_DURATION:
+        raise ValueError(f"{text} is longer than the longest duration, 8784h")
+    return value
+
+
+def format_duration(value: timedelta) -> str:
+    """The shortest usual spelling: `90s` is `1m30s`, zero is `0s`; parts below a millisecond are dropped."""
+    milliseconds = round(value.total_seconds() * 1000)
+    if milliseconds == 0:
+        return "0s"
+    parts = []
+    for unit, size in (("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)):
+        count, milliseconds = divmod(milliseconds, size)
+        if count:
+            parts.append(f"{count}{unit}")
+    return "".join(parts)
+
+
+def _duration_type(minimum: str, maximum: str) -> Any:
+    low, high = parse_duration(minimum), parse_duration(maximum)
+
+    def in_range(value: timedelta) -> timedelta:
+        if not low <= value <= high:
+            raise ValueError(f"must be between {minimum} and {maximum}, not {format_duration(value)}")
+        return value
+
+    schema = {
+        "type": "string",
+        "maxLength": 20,
+        "pattern": _DURATION_PATTERN,
+        "x-kubernetes-validations": [
+            rule(
+                f"duration(self) >= duration('{minimum}') && duration(self) <= duration('{maximum}')",
+                f"must be between {minimum} and {maximum}",
+            )
+        ],
+    }
+    return Annotated[
+        timedelta,
+        BeforeValidator(parse_duration),
+        AfterValidator(in_range),
+        PlainSerializer(format_duration, return_type=str),
+        WithJsonSchema(schema),
+    ]
+
+
+Duration = _duration_type("0s", "8784h")
+Interval = _duration_type("1s", "1h")
+Timeout = _duration_type("1s", "24h")
+
+
+def _parse_time(value: Any) -> Any:
+    return datetime.fromisoformat(value) if isinstance(value, str) else value
+
+
+def format_time(value: datetime) -> str:
+    """RFC 3339 in UTC with milliseconds, as the API server accepts for `format: date-time`."""
+    return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+Time = Annotated[
+    datetime,
+    BeforeValidator(_parse_time),
+    PlainSerializer(format_time, return_type=str),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+
+Name = Annotated[
+    str,
+    Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"),
+]
+ObjectName = Annotated[
+    str,
+    Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"),
+]
+VersionName = Annotated[
+    str, Field(min_length=1, max_length=63, pattern=r"^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$")
+]
+Text = Annotated[str, Field(max_length=1024)]
+Threshold = Annotated[
+    str,
+    Field(min_length=1, max_length=64, pattern=f"^{_DECIMAL}([.][.]{_DECIMAL})?$"),
+]
+"""A finite decimal, `"0.90"`, or for Inside and Outside an inclusive range, `"0.8..1.2"`."""
+
+
+def parse_range(threshold: str) -> tuple[float, float]:
+    """`"0.8..1.2"` → (0.8, 1.2); a single decimal gives it twice."""
+    low, _, high = threshold.partition("..")
+    return float(low), float(high or low)
+
+
+def keyed(*keys: str, items: int) -> dict[str, Any]:
+    """Field arguments of a list that is a map keyed by `keys`: bounded, merged by key in server-side apply."""
+    return {
+        "max_length": items,
+        "json_schema_extra": {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": list(keys)},
+    }
+
+
+def atomic(items: int) -> dict[str, Any]:
+    """Field arguments of a bounded list that is replaced as a whole."""
+    return {"max_length": items, "json_schema_extra": {"x-kubernetes-list-type": "atomic"}}
+
+
+def require_unique(names: list[str], what: str) -> None:
+    """Raises ValueError naming the first name that stands twice (the API server does it by the list's map keys)."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise ValueError(f"{what} {name!r} is given twice; names in this list must differ")
+        seen.add(name)

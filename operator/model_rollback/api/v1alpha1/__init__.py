@@ -1,0 +1,25 @@
+"""Version v1alpha1 of the kinds."""
+
+from model_rollback.api.v1alpha1.model_deployment import (
+    ModelDeployment,
+    ModelDeploymentSpec,
+    ModelDeploymentStatus,
+)
+from model_rollback.api.v1alpha1.rollback import Rollback, RollbackSpec, RollbackStatus
+from model_rollback.api.v1alpha1.rollback_policy import (
+    RollbackPolicy,
+    RollbackPolicySpec,
+    RollbackPolicyStatus,
+)
+
+__all__ = [
+    "ModelDeployment",
+    "ModelDeploymentSpec",
+    "ModelDeploymentStatus",
+    "Rollback",
+    "RollbackPolicy",
+    "RollbackPolicySpec",
+    "RollbackPolicyStatus",
+    "RollbackSpec",
+    "RollbackStatus",
+]

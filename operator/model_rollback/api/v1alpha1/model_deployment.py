@@ -1,0 +1,367 @@
+"""`ModelDeployment`: the AI system, how a version is pinned in it, and which versions are known."""
+
+from datetime import timedelta
+from typing import Annotated, ClassVar, Final, Literal, Self
+
+from pydantic import Field, model_validator
+
+from model_rollback.api.conditions import Condition
+from model_rollback.api.types import (
+    ApiModel,
+    CelRule,
+    Duration,
+    Name,
+    ObjectName,
+    StatusModel,
+    Text,
+    Time,
+    VersionName,
+    atomic,
+    keyed,
+    require_unique,
+    rule,
+)
+from model_rollback.api.v1alpha1.meta import Column, KindInfo, ObjectMeta
+
+ComponentType = Literal["Model", "Dataset", "Pipeline", "API", "Config", "Infrastructure"]
+Safe = Literal["Verified", "Unverified"]
+MAX_COMPONENTS: Final = 16
+
+
+class TargetRef(ApiModel):
+    """The object in the same namespace that carries a component's version."""
+
+    api_version: Annotated[
+        Literal["apps/v1"],
+        Field(description="API version of the target. Example: `apps/v1`."),
+    ]
+    kind: Annotated[Literal["Deployment"], Field(description="Kind of the target. Example: `Deployment`.")]
+    name: Annotated[ObjectName, Field(description="Name of the target. Example: `recommender`.")]
+
+
+class Component(ApiModel):
+    """One part of the AI system and where its version lives."""
+
+    cel_rules: ClassVar[tuple[CelRule, ...]] = (
+        rule(
+            "self.preset == 'ContainerImage' ? has(self.container) : !has(self.container)",
+            "container names the container whose image is the version: give it with preset ContainerImage, and only there",
+        ),
+        rule("!has(self.dependsOn) || !(self.name in self.dependsOn)", "a component cannot depend on itself"),
+    )
+
+    name: Annotated[Name, Field(description="Name of the component, unique in this list. Example: `model`.")]
+    type: Annotated[
+        ComponentType,
+        Field(
+            description="What the component is to the AI system. The version is named after the first `Model`. Example: `Pipeline`."
+        ),
+    ] = "Model"
+    target_ref: Annotated[TargetRef, Field(description="The object that is patched on a rollback.")]
+    preset: Annotated[
+        Literal["PodTemplate", "ContainerImage"],
+        Field(
+            description="Which part of the target is the version. `PodTemplate`: the whole pod template goes back, "
+            "as with `kubectl rollout undo` (image, args, env and resources together). "
+            "`ContainerImage`: the image of one container."
+        ),
+    ] = "PodTemplate"
+    container: Annotated[
+        Name | None, Field(description="With preset `ContainerImage`: the container. Example: `server`.")
+    ] = None
+    depends_on: Annotated[
+        list[Name],
+        Field(
+            description="Components that must be reverted and ready before this one is touched. Example: `[features]`.",
+            **atomic(MAX_COMPONENTS),
+        ),
+    ] = []
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.preset == "ContainerImage") != (self.container is not None):
+            raise ValueError(
+                f"component {self.name!r}: container names the container whose image is the version: "
+                "give it with preset ContainerImage, and only there"
+            )
+        if self.name in self.depends_on:
+            raise ValueError(f"component {self.name!r} cannot depend on itself")
+        return self
+
+
+class PinValue(ApiModel):
+    """The value of one pin of one component in a version."""
+
+    component: Annotated[Name, Field(description="A component of this ModelDeployment. Example: `model`.")]
+    pin: Annotated[Name, Field(description="A pin of that component. Preset `ContainerImage` has `image`.")]
+    value: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=1024,
+            description="The value to pin. Example: `registry.example/recommender@sha256:9a0e…`.",
+        ),
+    ]
+
+
+class DeclaredVersion(ApiModel):
+    """A version of the whole system written down by a person."""
+
+    name: Annotated[VersionName, Field(description="Name of the version. Example: `v12`.")]
+    values: Annotated[
+        list[PinValue],
+        Field(
+            min_length=1,
+            description="One value for each pin that belongs to the version.",
+            **keyed("component", "pin", items=64),
+        ),
+    ]
+    safe: Annotated[
+        Safe,
+        Field(
+            description="`Verified`: a person vouches that this version may be rolled back to. Example: `Verified`."
+        ),
+    ] = "Unverified"
+
+
+class Versioning(ApiModel):
+    """How versions are recorded from what runs."""
+
+    record: Annotated[
+        Literal["Automatic", "Declared"],
+        Field(
+            description="`Automatic`: what ran stably is recorded as a version. `Declared`: only `spec.versions` count."
+        ),
+    ] = "Automatic"
+    stabilize_for: Annotated[
+        Duration,
+        Field(
+            description="All components ready and unchanged for this long make a version; a half-rolled mixture never does. Example: `2m`."
+        ),
+    ] = timedelta(minutes=2)
+    verified_after: Annotated[
+        Duration,
+        Field(
+            description="This much time with every Rollback trigger judged Healthy makes a version Verified; time without data adds nothing. Example: `30m`."
+        ),
+    ] = timedelta(minutes=30)
+    history_limit: Annotated[
+        int, Field(ge=2, le=100, description="How many recorded versions are kept. Example: `20`.")
+    ] = 20
+
+
+class ModelDeploymentSpec(ApiModel):
+    """The AI system: its components and its versions."""
+
+    cel_rules: ClassVar[tuple[CelRule, ...]] = (
+        rule(
+            "self.components.all(c, !has(c.dependsOn) || c.dependsOn.all(d, self.components.exists(x, x.name == d)))",
+            "dependsOn names a component that is not in this list",
+        ),
+        rule(
+            "!has(self.versions) || self.versions.all(v, v.values.all(p, self.components.exists(c, c.name == p.component "
+            "&& c.preset == 'ContainerImage' && p.pin == 'image')))",
+            "a version's value names a component or pin that does not exist; preset ContainerImage has the pin image",
+        ),
+    )
+
+    components: Annotated[
+        list[Component],
+        Field(min_length=1, description="The parts of the system.", **keyed("name", items=MAX_COMPONENTS)),
+    ]
+    versions: Annotated[
+        list[DeclaredVersion],
+        Field(
+            description="Versions declared by people; others are recorded from what runs.",
+            **keyed("name", items=50),
+        ),
+    ] = []
+    versioning: Annotated[Versioning, Field(description="How versions are recorded.")] = Versioning()
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        names = [c.name for c in self.components]
+        require_unique(names, "component")
+        require_unique([v.name for v in self.versions], "version")
+        for c in self.components:
+            for d in c.depends_on:
+                if d not in names:
+                    raise ValueError(
+                        f"component {c.name!r}: dependsOn names a component that is not in this list: {d!r}"
+                    )
+        images = {c.name for c in self.components if c.preset == "ContainerImage"}
+        for v in self.versions:
+            require_unique([f"{p.component}/{p.pin}" for p in v.values], f"version {v.name!r}: value")
+            for p in v.values:
+                if p.component not in images or p.pin != "image":
+                    raise ValueError(
+                        f"version {v.name!r}: a value names a component or pin that does not exist: "
+                        f"{p.component}/{p.pin}; preset ContainerImage has the pin image"
+                    )
+        cycle = dependency_cycle(self.components)
+        if cycle:
+            raise ValueError(f"dependsOn runs in a circle: {' → '.join(cycle)}")
+        return self
+
+
+def dependency_cycle(components: list[Component]) -> list[str]:
+    """One cycle of `dependsOn` as names, first = last; empty when there is none."""
+    edges = {c.name: c.depends_on for c in components}
+    done: set[str] = set()
+
+    def walk(name: str, path: list[str]) -> list[str]:
+        if name in path:
+            return [*path[path.index(name) :], name]
+        if name in done:
+            return []
+        for following in edges.get(name, []):
+            found = walk(following, [*path, name])
+            if found:
+                return found
+        done.add(name)
+        return []
+
+    for name in edges:
+        found = walk(name, [])
+        if found:
+            return found
+    return []
+
+
+class ObservedPin(StatusModel):
+    """What one pin holds now; objects are given by their digest."""
+
+    pin: Annotated[str, Field(max_length=63, description="Name of the pin. Example: `image`.")]
+    value: Annotated[str, Field(max_length=1024, description="Its value; a pod template as `sha256:…`.")]
+
+
+class ComponentStatus(StatusModel):
+    """What one component runs now."""
+
+    name: Annotated[str, Field(max_length=63, description="Name of the component. Example: `model`.")]
+    observed: Annotated[
+        tuple[ObservedPin, ...], Field(description="Live value of each pin.", **keyed("pin", items=16))
+    ] = ()
+    ready: Annotated[
+        Literal["True", "False", "Unknown"],
+        Field(description="Whether the live version is rolled out and ready."),
+    ] = "Unknown"
+    message: Annotated[
+        Text, Field(description="Why not ready. Example: `1 of 2 updated replicas are available`.")
+    ] = ""
+
+
+class RecordedVersion(StatusModel):
+    """A version that ran, stable and whole."""
+
+    version: Annotated[str, Field(max_length=63, description="Its name. Example: `v12`.")]
+    digest: Annotated[str, Field(max_length=64, description="sha256 of its pin values: its identity.")]
+    first_seen: Annotated[Time, Field(description="When it was first seen live.")]
+    last_seen: Annotated[
+        Time | None, Field(description="When it stopped being live; absent while it is live.")
+    ] = None
+    safe: Annotated[Safe, Field(description="`Verified` after `verifiedAfter` of healthy time.")] = (
+        "Unverified"
+    )
+    healthy_for: Annotated[
+        Duration, Field(description="Time judged Healthy so far, written on transitions. Example: `12m`.")
+    ] = timedelta(0)
+    revision: Annotated[
+        str, Field(max_length=253, description="The ControllerRevision that keeps its values.")
+    ] = ""
+    values: Annotated[
+        tuple[PinValue, ...],
+        Field(
+            description="Its pin values; a pod template as `sha256:…`.", **keyed("component", "pin", items=64)
+        ),
+    ] = ()
+
+
+class QuarantinedVersion(StatusModel):
+    """A version that was rolled back from and is no candidate until `until`."""
+
+    version: Annotated[str, Field(max_length=63, description="Its name. Example: `v13`.")]
+    digest: Annotated[str, Field(max_length=64, description="sha256 of its pin values.")]
+    rollback: Annotated[str, Field(max_length=253, description="The Rollback that put it here.")]
+    until: Annotated[Time, Field(description="When it may be a target again, as Unverified.")]
+
+
+class FinishedRollback(StatusModel):
+    """Kept here so that deleting a Rollback resets neither cooldown nor budget."""
+
+    name: Annotated[str, Field(max_length=253, description="The Rollback.")]
+    policy: Annotated[str, Field(max_length=253, description="Its policy.")] = ""
+    type: Annotated[str, Field(max_length=32, description="Its type. Example: `Incident`.")]
+    finished_at: Annotated[Time, Field(description="When it finished.")]
+    result: Annotated[str, Field(max_length=32, description="Its result. Example: `Succeeded`.")]
+
+
+class ModelDeploymentStatus(StatusModel):
+    """What runs now and what is known about it."""
+
+    observed_generation: Annotated[int, Field(description="The generation this status was made from.")] = 0
+    current_version: Annotated[
+        str,
+        Field(
+            max_length=63,
+            description="Name of the live version; empty while components hold a mixture. Example: `v13`.",
+        ),
+    ] = ""
+    components: Annotated[
+        tuple[ComponentStatus, ...],
+        Field(description="What each component runs.", **keyed("name", items=MAX_COMPONENTS)),
+    ] = ()
+    history: Annotated[
+        tuple[RecordedVersion, ...],
+        Field(description="Recorded versions, newest first.", **keyed("digest", items=100)),
+    ] = ()
+    last_verified_version: Annotated[
+        str, Field(max_length=63, description="The newest Verified version. Example: `v12`.")
+    ] = ""
+    active_rollback: Annotated[
+        str,
+        Field(max_length=253, description="The lock: the one Rollback that may write to the targets now."),
+    ] = ""
+    episode: Annotated[int, Field(ge=0, description="Grows when one current version replaces another.")] = 0
+    attempt: Annotated[int, Field(ge=0, description="Grows in the write that clears the lock.")] = 0
+    last_rollbacks: Annotated[
+        tuple[FinishedRollback, ...],
+        Field(description="Finished Rollbacks, newest first.", **keyed("name", items=50)),
+    ] = ()
+    quarantined: Annotated[
+        tuple[QuarantinedVersion, ...],
+        Field(description="Versions that are no candidates.", **keyed("digest", items=50)),
+    ] = ()
+    conditions: Annotated[
+        tuple[Condition, ...],
+        Field(description="`Ready` and `Stalled`.", **keyed("type", items=16)),
+    ] = ()
+
+
+class ModelDeployment(StatusModel):
+    """An AI system under protection: its components, their order, its versions, and the lock of its one active Rollback."""
+
+    info: ClassVar[KindInfo] = KindInfo(
+        kind="ModelDeployment",
+        plural="modeldeployments",
+        singular="modeldeployment",
+        short="mdep",
+        columns=(
+            Column("VERSION", ".status.currentVersion", description="The live version"),
+            Column(
+                "VERIFIED", ".status.lastVerifiedVersion", description="The newest version known to be good"
+            ),
+            Column(
+                "READY",
+                '.status.conditions[?(@.type=="Ready")].status',
+                description="Whether it is whole and watched",
+            ),
+            Column("AGE", ".metadata.creationTimestamp", type="date"),
+        ),
+    )
+
+    metadata: ObjectMeta
+    spec: Annotated[ModelDeploymentSpec, Field(description="What the system is made of.")]
+    status: Annotated[ModelDeploymentStatus, Field(description="What was seen of it.")] = (
+        ModelDeploymentStatus()
+    )

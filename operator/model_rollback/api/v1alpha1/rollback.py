@@ -1,0 +1,275 @@
+"""`Rollback`: one execution of a procedure, and the record of it. It outlives its policy."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from model_rollback.api.conditions import Condition
+from model_rollback.api.types import (
+    ApiModel,
+    CelRule,
+    Duration,
+    ObjectName,
+    StatusModel,
+    Text,
+    Time,
+    Timeout,
+    VersionName,
+    keyed,
+    rule,
+)
+from model_rollback.api.v1alpha1.meta import Column, KindInfo, LocalRef, ObjectMeta
+from model_rollback.api.v1alpha1.rollback_policy import Probe
+
+Intent = Literal["Run", "Abort", "Resume"]
+StepState = Literal["Pending", "Running", "Succeeded", "Failed", "Skipped", "Restored"]
+StepAction = Literal["Revert", "Validate", "Restore"]
+Result = Literal["Succeeded", "Failed", "Superseded", "Aborted"]
+ProbeState = Literal["Passed", "Failed", "Unknown"]
+
+
+class RequestedBy(ApiModel):
+    """Who decided."""
+
+    kind: Annotated[Literal["Policy"], Field(description="`Policy`: an automatic decision of the operator.")]
+    name: Annotated[ObjectName, Field(description="The policy. Example: `recommender`.")]
+
+
+class RollbackSpec(ApiModel):
+    """The decision. Immutable but for what people want of it: `intent`, `intentAt`, `onAbort`."""
+
+    cel_rules: ClassVar[tuple[CelRule, ...]] = (
+        rule("self.modelDeploymentRef == oldSelf.modelDeploymentRef", "modelDeploymentRef is immutable"),
+        rule("self.policyRef == oldSelf.policyRef", "policyRef is immutable"),
+        rule("self.type == oldSelf.type", "type is immutable"),
+        rule("self.targetVersion == oldSelf.targetVersion", "targetVersion is immutable"),
+        rule("self.reason == oldSelf.reason", "reason is immutable"),
+        rule("self.requestedBy == oldSelf.requestedBy", "requestedBy is immutable"),
+    )
+
+    model_deployment_ref: Annotated[LocalRef, Field(description="The AI system that goes back.")]
+    policy_ref: Annotated[LocalRef, Field(description="The policy whose procedure is run.")]
+    type: Annotated[Literal["Incident"], Field(description="`Incident`: started by a breach.")]
+    target_version: Annotated[VersionName, Field(description="The version to put back. Example: `v12`.")]
+    reason: Annotated[Text, Field(description="Why, in words. Example: `accuracy-drop 0.81 < 0.90 for 2m`.")]
+    requested_by: Annotated[RequestedBy, Field(description="Who decided.")]
+    intent: Annotated[
+        Intent,
+        Field(
+            description="What people want of it now. While it runs: `Abort`. While it is halted: `Resume` (the step is repeated) or `Abort`."
+        ),
+    ] = "Run"
+    intent_at: Annotated[
+        Time | None,
+        Field(description="A new time makes the same intent a new request. Example: `2026-01-05T10:00:00Z`."),
+    ] = None
+    on_abort: Annotated[
+        Literal["Restore", "Leave"],
+        Field(
+            description="On Abort: `Restore` what was before, in reverse order, or `Leave` everything as it is."
+        ),
+    ] = "Restore"
+
+
+class PinRecord(StatusModel):
+    """A pin's value at one moment; objects are given by their digest and kept in a ControllerRevision."""
+
+    pin: Annotated[str, Field(max_length=63, description="Name of the pin. Example: `image`.")]
+    value: Annotated[str, Field(max_length=1024, description="Its value; a pod template as `sha256:…`.")]
+
+
+class Step(StatusModel):
+    """One step of the plan."""
+
+    name: Annotated[str, Field(max_length=128, description="Name of the step. Example: `revert-model`.")]
+    action: Annotated[StepAction, Field(description="What it does.")]
+    component: Annotated[
+        str, Field(max_length=63, description="The component it touches; empty for Validate.")
+    ] = ""
+    state: Annotated[
+        StepState,
+        Field(description="`Skipped`: it was there already, not by us. `Restored`: done, then put back."),
+    ] = "Pending"
+    started_at: Annotated[Time | None, Field(description="When it began.")] = None
+    written_at: Annotated[Time | None, Field(description="When the API server had answered the patch.")] = (
+        None
+    )
+    finished_at: Annotated[Time | None, Field(description="When it ended.")] = None
+    before: Annotated[
+        tuple[PinRecord, ...], Field(description="Pins before the write.", **keyed("pin", items=16))
+    ] = ()
+    after: Annotated[
+        tuple[PinRecord, ...], Field(description="Pins it writes.", **keyed("pin", items=16))
+    ] = ()
+    was_ready: Annotated[
+        bool | None,
+        Field(description="Whether the component was ready before; a Restore waits for readiness only then."),
+    ] = None
+    message: Annotated[Text, Field(description="What it waits for, or why it failed.")] = ""
+
+
+class Sample(StatusModel):
+    """One series of the answer that decided."""
+
+    labels: Annotated[
+        dict[str, Annotated[str, Field(max_length=256)]], Field(max_length=32, description="Its labels.")
+    ] = {}
+    value: Annotated[str, Field(max_length=64, description="Its value. Example: `0.81`.")]
+
+
+class Evidence(StatusModel):
+    """What one breached trigger saw."""
+
+    trigger: Annotated[str, Field(max_length=63, description="Name of the trigger.")]
+    query: Annotated[str, Field(max_length=4096, description="The PromQL that was asked.")]
+    operator: Annotated[str, Field(max_length=32, description="The comparison. Example: `LessThan`.")]
+    threshold: Annotated[str, Field(max_length=64, description="The threshold. Example: `0.90`.")]
+    value: Annotated[str, Field(max_length=64, description="The value that decided. Example: `0.81`.")]
+    observed_at: Annotated[Time, Field(description="Evaluation time of the query.")]
+    breaching_since: Annotated[Time, Field(description="First bad evaluation.")]
+    samples: Annotated[
+        tuple[Sample, ...],
+        Field(
+            max_length=20,
+            description="The series of the answer that decided.",
+            json_schema_extra={"x-kubernetes-list-type": "atomic"},
+        ),
+    ] = ()
+    policy_generation: Annotated[int, Field(description="Generation of the policy that judged.")] = 0
+
+
+class Procedure(StatusModel):
+    """The policy as resolved when the Rollback was planned; later edits of the policy apply to the next one."""
+
+    step_timeout: Annotated[Timeout, Field(description="Limit of each step.")]
+    on_failure: Annotated[Literal["Halt", "Restore"], Field(description="What a failed step leads to.")]
+    settle: Annotated[Duration, Field(description="Wait before validation.")]
+    duration: Annotated[Duration, Field(description="The probes must pass for this long.")]
+    probes: Annotated[
+        tuple[Probe, ...], Field(description="The probes, defaults resolved.", **keyed("name", items=66))
+    ]
+    quarantine: Annotated[Duration, Field(description="How long the bad version is no candidate.")]
+
+
+class ProbeStatus(StatusModel):
+    """The last answer of one probe."""
+
+    probe: Annotated[str, Field(max_length=63, description="Name of the probe.")]
+    state: Annotated[
+        ProbeState, Field(description="`Passed`, `Failed`, or `Unknown`: it could not be asked.")
+    ]
+    observed: Annotated[Text, Field(description="What was seen. Example: `v12`.")] = ""
+    message: Annotated[Text, Field(description="The answer in words.")] = ""
+    at: Annotated[Time, Field(description="When this answer was first given.")]
+
+
+class Timeline(StatusModel):
+    """The moments that an incident report asks for."""
+
+    breached_at: Annotated[Time | None, Field(description="First bad evaluation.")] = None
+    detected_at: Annotated[Time | None, Field(description="The evaluation at which the trigger fired.")] = (
+        None
+    )
+    first_write_at: Annotated[
+        Time | None, Field(description="When the first target's patch was answered.")
+    ] = None
+    reverted_at: Annotated[Time | None, Field(description="When the last component was ready.")] = None
+    validated_at: Annotated[Time | None, Field(description="When all probes had passed for long enough.")] = (
+        None
+    )
+    finished_at: Annotated[Time | None, Field(description="When the result was written.")] = None
+
+
+class RollbackStatus(StatusModel):
+    """Plan, evidence, progress and result."""
+
+    observed_generation: Annotated[int, Field(description="The generation this status was made from.")] = 0
+    from_version: Annotated[str, Field(max_length=63, description="The bad version. Example: `v13`.")] = ""
+    to_version: Annotated[str, Field(max_length=63, description="The version put back. Example: `v12`.")] = ""
+    from_revision: Annotated[
+        str,
+        Field(
+            max_length=253,
+            description="The ControllerRevision with the bad version's values; Restore needs it.",
+        ),
+    ] = ""
+    to_revision: Annotated[
+        str, Field(max_length=253, description="The ControllerRevision with the target's values.")
+    ] = ""
+    procedure: Annotated[
+        Procedure | None, Field(description="The policy as resolved when this was planned.")
+    ] = None
+    plan_hash: Annotated[str, Field(max_length=64, description="sha256 of target, steps and procedure.")] = ""
+    current_step: Annotated[
+        str, Field(max_length=160, description="The running step, or where it halted.")
+    ] = ""
+    steps: Annotated[
+        tuple[Step, ...], Field(description="The plan, in order.", **keyed("name", items=64))
+    ] = ()
+    evidence: Annotated[
+        tuple[Evidence, ...], Field(description="What was seen.", **keyed("trigger", items=50))
+    ] = ()
+    validation: Annotated[
+        tuple[ProbeStatus, ...], Field(description="Last answer of each probe.", **keyed("probe", items=66))
+    ] = ()
+    passing_since: Annotated[Time | None, Field(description="Since when all probes pass.")] = None
+    timeline: Annotated[Timeline, Field(description="When what happened.")] = Timeline()
+    handled_intent_at: Annotated[
+        Time | None, Field(description="The `intentAt` of the last intent acted upon.")
+    ] = None
+    restoring: Annotated[
+        Literal["", "Failed", "Aborted"],
+        Field(description="While a restore runs: the result it will end in."),
+    ] = ""
+    result: Annotated[
+        Result | Literal[""],
+        Field(
+            description="`Succeeded`, `Failed`, `Superseded`, `Aborted`; empty while it runs or is halted."
+        ),
+    ] = ""
+    conditions: Annotated[
+        tuple[Condition, ...],
+        Field(
+            description="`Planned`, `Reverted`, `Validated`, `Halted`, `Complete`.", **keyed("type", items=16)
+        ),
+    ] = ()
+
+
+class Rollback(StatusModel):
+    """One rollback: what was decided on which evidence, what was done step by step, and how it ended."""
+
+    info: ClassVar[KindInfo] = KindInfo(
+        kind="Rollback",
+        plural="rollbacks",
+        singular="rollback",
+        short="rbk",
+        columns=(
+            Column("MODEL", ".spec.modelDeploymentRef.name"),
+            Column("FROM", ".status.fromVersion"),
+            Column("TO", ".status.toVersion"),
+            Column("TYPE", ".spec.type"),
+            Column("STEP", ".status.currentStep", description="The running step, or where it halted"),
+            Column("RESULT", ".status.result"),
+            Column("AGE", ".metadata.creationTimestamp", type="date"),
+        ),
+    )
+    cel_rules: ClassVar[tuple[CelRule, ...]] = (
+        rule(
+            "self.spec.intent == oldSelf.spec.intent || self.spec.intent != 'Resume' || "
+            "(has(oldSelf.status) && has(oldSelf.status.conditions) && "
+            "oldSelf.status.conditions.exists(c, c.type == 'Halted' && c.status == 'True'))",
+            "intent Resume is for a Rollback that is halted (condition Halted)",
+        ),
+        rule(
+            "(self.spec.intent == oldSelf.spec.intent && (has(self.spec.intentAt) == has(oldSelf.spec.intentAt)) && "
+            "(!has(self.spec.intentAt) || self.spec.intentAt == oldSelf.spec.intentAt)) || !has(oldSelf.status) || "
+            "!has(oldSelf.status.result) || oldSelf.status.result == ''",
+            "this Rollback is finished; nothing more can be asked of it",
+        ),
+    )
+
+    metadata: ObjectMeta
+    spec: Annotated[RollbackSpec, Field(description="The decision.")]
+    status: Annotated[RollbackStatus, Field(description="Plan, evidence, progress and result.")] = (
+        RollbackStatus()
+    )
