@@ -1,0 +1,39 @@
+# Every target makes the checkout ready by itself: it needs python3 (3.11 or newer), make and git, and nothing else.
+PYTHON ?= python3
+READY := $(PYTHON) hack/ready.py
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint types contract generated format clean
+
+help: ## Show the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## Bring up a cluster on this machine, show it alive, take it down again
+	@$(READY) --tools --times python hack/demo.py
+
+test: ## Run the tests on a real API server and Prometheus; ARGS="-k name" is passed to pytest
+	@$(READY) --tools --times pytest $(ARGS)
+
+check: lint types contract generated ## Everything that needs no cluster: the four targets below
+
+lint: ## Style and format
+	@$(READY) ruff check .
+	@$(READY) ruff format --check .
+
+types: ## Static types
+	@$(READY) mypy
+
+contract: ## Who may import whom
+	@$(READY) lint-imports --no-logo
+
+generated: ## Generated files are up to date
+	@$(READY) uv lock --check
+
+format: ## Mend style and format
+	@$(READY) ruff check --fix .
+	@$(READY) ruff format .
+
+clean: ## Remove what the targets made in this checkout (the cache outside of it stays)
+	rm -rf .venv .pytest-kind .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist build
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
