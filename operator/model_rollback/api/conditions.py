@@ -37,7 +37,7 @@ def truncate(text: str, limit: int = MESSAGE_LIMIT) -> str:
 
 
 def condition(
-    type_: str, status: bool | None, reason: Reason, message: str, *, at: datetime, generation: int = 0
+    type_: str, *, status: bool | None, reason: Reason, message: str, at: datetime, generation: int = 0
 ) -> Condition:
     """A condition said now; `status` None is Unknown."""
     word: ConditionStatus = "Unknown" if status is None else "True" if status else "False"
@@ -56,9 +56,10 @@ def merge_conditions(old: Iterable[Condition], new: Iterable[Condition]) -> tupl
     merged = {c.type: c for c in old}
     for c in new:
         before = merged.get(c.type)
-        if before is not None and before.status == c.status:
-            c = c.model_copy(update={"last_transition_time": before.last_transition_time})
-        merged[c.type] = c
+        unmoved = before is not None and before.status == c.status
+        merged[c.type] = (
+            c.model_copy(update={"last_transition_time": before.last_transition_time}) if before and unmoved else c
+        )
     return tuple(merged.values())
 
 

@@ -1,0 +1,141 @@
+"""What the engine needs of the outside world: small protocols, and the plain data that passes through them.
+
+Implementations live in `adapters`; tests may bring their own where the real thing stands behind them elsewhere.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+from model_rollback.api.reasons import Reason
+from model_rollback.api.v1alpha1.rollback_policy import HttpProbe
+
+Object = Mapping[str, Any]
+"""A Kubernetes object as JSON."""
+
+JsonPatch = Sequence[Mapping[str, Any]]
+"""RFC 6902 operations."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ObjectRef:
+    """Names one namespaced object. `api_version` as in a manifest, e.g. `apps/v1`; `kind`, e.g. `Deployment`."""
+
+    api_version: str
+    kind: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One series of an instant vector; a scalar is one sample without labels. `value` may be NaN or infinite."""
+
+    labels: Mapping[str, str]
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A believed answer of a metrics source: samples, and the notes that came with them."""
+
+    samples: tuple[Sample, ...]
+    warnings: tuple[str, ...] = ()
+    infos: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeAnswer:
+    """What one HTTP probe saw. `state` Unknown: it could not be asked (DNS, refused connection, time-out)."""
+
+    state: Literal["Passed", "Failed", "Unknown"]
+    observed: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class WatchEvent:
+    """One change of a watched kind. `Synced` marks the end of a list: what was not seen since `Listing` is gone."""
+
+    type: Literal["Listing", "Synced", "Upserted", "Deleted"]
+    object: Object | None = None
+
+
+class Clock(Protocol):
+    """Time, as a parameter."""
+
+    def now(self) -> datetime:
+        """The time now, aware, in UTC."""
+
+    async def sleep_until(self, moment: datetime) -> None:
+        """Returns when `now() >= moment`."""
+
+
+class MetricsSource(Protocol):
+    """One Prometheus."""
+
+    async def query(self, text: str, at: datetime) -> Answer:
+        """Evaluates `text` at `at`.
+
+        Raises:
+            MetricsError: no answer, or none that may be believed.
+        """
+
+
+class Objects(Protocol):
+    """Reads and writes single objects. All raise the subclasses of `ClusterError`."""
+
+    async def get(self, ref: ObjectRef) -> Object:
+        """The object as it is now (a consistent read). Raises NotFound."""
+
+    async def create(self, ref: ObjectRef, body: Object, *, dry_run: bool = False) -> Object:
+        """Creates the object named by `ref`. Raises Conflict when the name exists."""
+
+    async def patch_json(self, ref: ObjectRef, operations: JsonPatch, *, dry_run: bool = False) -> Object:
+        """Applies a JSON Patch as our field manager. Raises Invalid without causes when a `test` failed."""
+
+    async def patch_status(self, ref: ObjectRef, status: Object, resource_version: str) -> Object:
+        """Replaces `status` as a whole, guarded by `resource_version`. Raises Conflict when it moved.
+
+        A field that `status` lacks is removed. Returns the object as stored.
+        """
+
+
+class Watches(Protocol):
+    """Lists and watches one kind."""
+
+    def watch(self, api_version: str, kind: str) -> AsyncIterator[WatchEvent]:
+        """Endless: lists, watches, reconnects with back-off, lists again when the server forgot (410).
+
+        Raises nothing but cancellation; while the API server refuses, it yields nothing and logs why.
+        """
+
+
+class HttpProbes(Protocol):
+    """Asks a Service of a namespace over HTTP."""
+
+    async def ask(self, namespace: str, probe: HttpProbe, expected_version: str) -> ProbeAnswer:
+        """One request, no redirects, bounded in time and size. Raises nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One Event to publish on one object."""
+
+    regarding: Object
+    reason: Reason
+    note: str
+    action: str
+    warning: bool = False
+    related: Object | None = None
+
+
+class Recorder(Protocol):
+    """Publishes Events; losing one never disturbs what it tells of."""
+
+    def publish(self, notice: Notice) -> None:
+        """Queues the Event and returns at once."""
