@@ -1,0 +1,55 @@
+"""The example model server: trained once per session, started per test."""
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "model-server"
+sys.path.insert(0, str(EXAMPLE))
+
+from model_server import train  # noqa: E402 - the example is a program of its own, not an installed package
+from model_server.dataset import Labelled, load_labelled  # noqa: E402
+from model_server.http_api import ModelServer  # noqa: E402
+from model_server.service import PredictionService  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `python -m model_server.train` writes: `models/` and `held-out.npz`."""
+    output = tmp_path_factory.mktemp("artifacts")
+    train.train_all(output)
+    return output
+
+
+@pytest.fixture(scope="session")
+def models(artifacts: Path) -> Path:
+    return artifacts / train.MODELS
+
+
+@pytest.fixture(scope="session")
+def held_out(artifacts: Path) -> Labelled:
+    return load_labelled(artifacts / train.HELD_OUT)
+
+
+@pytest.fixture
+def start(models: Path) -> Iterator[Callable[..., tuple[PredictionService, str]]]:
+    """Start a server that serves `version`; answers its service and its URL."""
+    running: list[tuple[ModelServer, threading.Thread]] = []
+
+    def _start(version: str | None, models: Path = models) -> tuple[PredictionService, str]:
+        service = PredictionService("recommender", models)
+        service.serve(version)
+        server = ModelServer(service)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        running.append((server, thread))
+        return service, server.url
+
+    yield _start
+    for server, thread in running:
+        server.shutdown()
+        thread.join()
+        server.server_close()
