@@ -1,0 +1,74 @@
+"""The command line of the tests, and the fixtures of `tests/support/fixtures.py`."""
+
+import signal
+import uuid
+from types import FrameType
+
+import pytest
+
+from tests.support import places
+from tests.support.fixtures import (
+    LOGS,
+    audit,
+    cluster,
+    helm,
+    kind_cluster,
+    kubectl,
+    namespace,
+    place,
+    prometheus,
+    scratch,
+    service_account_kubeconfig,
+)
+
+__all__ = [
+    "audit",
+    "cluster",
+    "helm",
+    "kind_cluster",
+    "kubectl",
+    "namespace",
+    "place",
+    "prometheus",
+    "scratch",
+    "service_account_kubeconfig",
+]
+
+PYTEST_KIND_DEFAULT_NAME = "pytest-kind"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("kind")
+    group.addoption(
+        "--cluster-in",
+        choices=["auto", "local", "kind"],
+        default="auto",
+        help="Where the cluster runs: kind, the local control plane, or (auto) kind if it can run here",
+    )
+    group.addoption(
+        "--use-context",
+        metavar="NAME",
+        help="Use the existing cluster of this context of your kubeconfig; tests create namespaces in it",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.option.use_context:
+        try:
+            places.require_context(config.option.use_context)
+        except places.PlaceError as error:
+            raise pytest.UsageError(str(error)) from None
+    if config.option.cluster_name == PYTEST_KIND_DEFAULT_NAME:
+        config.option.cluster_name = f"test-{uuid.uuid4().hex[:8]}"
+    signal.signal(signal.SIGTERM, _end_like_ctrl_c)
+
+
+def _end_like_ctrl_c(_number: int, _frame: FrameType | None) -> None:
+    """A polite kill stops the cluster too: pytest takes its fixtures down on KeyboardInterrupt."""
+    raise KeyboardInterrupt
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if LOGS in config.stash:
+        terminalreporter.section("logs of the cluster")
+        terminalreporter.line(str(config.stash[LOGS]))

@@ -1,0 +1,61 @@
+"""An HTTP exporter in the test process: metrics that a test sets and a real Prometheus scrapes."""
+
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import Self
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+
+SCRAPES = "exporter_scrapes"
+
+
+class Exporter:
+    """Serves one registry on a free port of the loopback interface until it is closed.
+
+    It counts its own scrapes in the gauge `exporter_scrapes`: a value set before scrape n is in Prometheus when
+    `exporter_scrapes` is n there.
+    """
+
+    def __init__(self, job: str) -> None:
+        self.job = job
+        self.scrapes = 0
+        self.registry = CollectorRegistry()
+        self.registry.register(self)
+        self._server, self._thread = start_http_server(0, addr="127.0.0.1", registry=self.registry)
+
+    @property
+    def address(self) -> str:
+        """host:port, as a scrape configuration wants it."""
+        return f"127.0.0.1:{self._server.server_port}"
+
+    def gauge(self, name: str, *, labels: Sequence[str] = ()) -> Gauge:
+        return Gauge(name, f"{name}, set by a test", labels, registry=self.registry)
+
+    def counter(self, name: str, *, labels: Sequence[str] = ()) -> Counter:
+        return Counter(name, f"{name}, counted by a test", labels, registry=self.registry)
+
+    def histogram(self, name: str, *, labels: Sequence[str] = (), buckets: Sequence[float]) -> Histogram:
+        return Histogram(name, f"{name}, observed by a test", labels, registry=self.registry, buckets=buckets)
+
+    def describe(self) -> Iterator[Metric]:
+        """Names of this collector, so that registering it is not counted as a scrape."""
+        yield GaugeMetricFamily(SCRAPES, "scrapes of this exporter")
+
+    def collect(self) -> Iterator[Metric]:
+        self.scrapes += 1
+        yield GaugeMetricFamily(SCRAPES, "scrapes of this exporter", value=self.scrapes)
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,146 @@
+"""The fixtures that every test on a cluster shares; `tests/conftest.py` makes them known to pytest.
+
+The cluster lives as long as the test run; everything else belongs to one test.
+"""
+
+import contextlib
+import re
+import shutil
+import subprocess
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pykube
+import pytest
+from pytest_kind import KindCluster
+
+from tests.support import places
+from tests.support.audit import Audit
+from tests.support.cluster import Cluster
+from tests.support.commands import Helm, Kubectl
+from tests.support.identity import service_account_kubeconfig as write_kubeconfig
+from tests.support.prometheus import Prometheus
+from tests.support.prometheus_process import running_prometheus
+
+LOGS = pytest.StashKey[Path]()
+"""Where the logs of this run were kept, if something failed."""
+
+
+@pytest.fixture(scope="session")
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of this test run."""
+    return tmp_path_factory.mktemp("run")
+
+
+@pytest.fixture(scope="session")
+def place(request: pytest.FixtureRequest, scratch: Path) -> Iterator[places.Place]:
+    """Decides where the cluster runs, tells pytest-kind, and takes the cluster down whatever happened to it."""
+    options = request.config.option
+    where: places.Place = "context" if options.use_context else places.decide(options.cluster_in)
+    tools = places.binaries()
+    programs = places.programs(where, tools)
+    options.kind_bin = options.kind_bin or str(programs.kind)
+    options.kind_kubectl_bin = options.kind_kubectl_bin or str(programs.kubectl)
+    options.kubeconfig = options.kubeconfig or str(scratch / "kubeconfig")
+    yield where
+    shutil.rmtree(Path(".pytest-kind") / options.cluster_name, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        Path(".pytest-kind").rmdir()
+    if where != "context" and not options.keep_cluster:
+        delete = [options.kind_bin, "delete", "cluster", f"--name={options.cluster_name}"]
+        subprocess.run([*delete, f"--kubeconfig={options.kubeconfig}"], capture_output=True, check=False)
+
+
+@pytest.fixture(scope="session")
+def kind_cluster(request: pytest.FixtureRequest, place: places.Place) -> KindCluster:
+    """pytest-kind's own fixture; a context of the user's is neither created nor deleted."""
+    options = request.config.option
+    if place != "context":
+        created: KindCluster = request.getfixturevalue("kind_cluster")
+        return created
+    kubeconfig = Path(options.kubeconfig)
+    places.extract_context(options.use_context, Path(options.kind_kubectl_bin), kubeconfig)
+    adopted = KindCluster(options.cluster_name, kubeconfig, kubectl_path=Path(options.kind_kubectl_bin))
+    adopted.api = pykube.HTTPClient(pykube.KubeConfig.from_file(str(kubeconfig)))
+    return adopted
+
+
+@pytest.fixture(scope="session")
+def cluster(
+    request: pytest.FixtureRequest, kind_cluster: KindCluster, place: places.Place, scratch: Path
+) -> Iterator[Cluster]:
+    """The cluster with its Prometheus and audit log, as values."""
+    with contextlib.ExitStack() as stack:
+        tools = Path(request.config.option.kind_kubectl_bin).parent
+        if place == "local":
+            about = places.local_cluster(kind_cluster.name)
+            url, configuration = about["PROMETHEUS_URL"], Path(about["PROMETHEUS_CONFIG"])
+            audit_log: Path | None = Path(about["AUDIT_LOG"])
+            stack.callback(keep_logs_of_failed_run, request, Path(about["LOGS"]), scratch)
+        else:
+            url, configuration = stack.enter_context(
+                running_prometheus(places.binaries() / "prometheus", scratch / "prometheus")
+            )
+            audit_log = None
+            stack.callback(keep_logs_of_failed_run, request, scratch / "prometheus", scratch)
+        yield Cluster(
+            place=place,
+            kubeconfig=Path(kind_cluster.kubeconfig_path),
+            binaries=tools,
+            prometheus_url=url,
+            prometheus_configuration=configuration,
+            audit_log=audit_log,
+            scratch=scratch,
+        )
+
+
+def keep_logs_of_failed_run(request: pytest.FixtureRequest, logs: Path, scratch: Path) -> None:
+    """Copy the logs before the cluster goes; the path is printed above the summary."""
+    if request.session.testsfailed and logs.is_dir():
+        kept = scratch / "logs"
+        shutil.copytree(logs, kept, ignore=shutil.ignore_patterns("data"), dirs_exist_ok=True)
+        request.config.stash[LOGS] = kept
+
+
+@pytest.fixture
+def kubectl(cluster: Cluster) -> Kubectl:
+    """kubectl as the cluster's administrator."""
+    return Kubectl(cluster.binaries / "kubectl", cluster.environment)
+
+
+@pytest.fixture
+def helm(cluster: Cluster) -> Helm:
+    """helm as the cluster's administrator, with settings and caches of its own."""
+    return Helm(cluster.binaries / "helm", cluster.environment)
+
+
+@pytest.fixture
+def namespace(request: pytest.FixtureRequest, kubectl: Kubectl) -> Iterator[str]:
+    """A fresh namespace, named after the test. It is deleted afterwards; nobody waits for that."""
+    words = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")
+    name = f"t-{words[:40].strip('-')}-{uuid.uuid4().hex[:6]}"
+    kubectl("create", "namespace", name)
+    yield name
+    kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture
+def prometheus(cluster: Cluster) -> Iterator[Prometheus]:
+    """The cluster's Prometheus; scrape jobs that the test adds are removed afterwards."""
+    with contextlib.closing(Prometheus(cluster.prometheus_url, cluster.prometheus_configuration)) as client:
+        yield client
+
+
+@pytest.fixture
+def audit(cluster: Cluster, kubectl: Kubectl) -> Audit:
+    """The API server's audit log as data; skips where there is none to read."""
+    if cluster.audit_log is None:
+        pytest.skip(f"the audit log of a cluster in `{cluster.place}` cannot be read from here")
+    return Audit(cluster.audit_log, lambda path: kubectl("get", "--raw", path))
+
+
+@pytest.fixture
+def service_account_kubeconfig(kubectl: Kubectl, tmp_path: Path) -> Callable[[str, str], Path]:
+    """`service_account_kubeconfig(namespace, name)`: a kubeconfig with that account's token and nothing else."""
+    return lambda namespace, name: write_kubeconfig(kubectl, namespace, name, tmp_path)

@@ -1,0 +1,144 @@
+"""A real Prometheus whose series a test writes: by an exporter that is scraped, or as history."""
+
+import time
+from collections.abc import Callable, Container, Iterable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import requests
+import yaml
+
+from tests.support.exporter import SCRAPES, Exporter
+from tests.support.waiting import wait_until
+
+Sample = dict[str, Any]
+"""One element of an instant query's result: `metric` (labels) and `value` ([unix time, text])."""
+
+SCRAPE_INTERVAL = "200ms"
+
+
+class QueryError(AssertionError):
+    """Prometheus refused a query or a write; the message is its own."""
+
+
+class Prometheus:
+    """One Prometheus, with the scrape jobs of one test, which `close` removes again.
+
+    `configuration` is the file that the server loads; the server reloads it on POST /-/reload.
+    """
+
+    def __init__(self, url: str, configuration: Path) -> None:
+        self.url = url.rstrip("/")
+        self._configuration = configuration
+        self._session = requests.Session()
+        self._exporters = ExitStack()
+        self._jobs: list[str] = []
+
+    def query(self, query: str, time: float | None = None) -> list[Sample]:
+        """The instant vector of a query, at a unix time or now."""
+        answer = self._session.get(
+            f"{self.url}/api/v1/query",
+            params={"query": query} | ({} if time is None else {"time": repr(time)}),
+            timeout=30,
+        )
+        body = answer.json()
+        if body["status"] != "success":
+            raise QueryError(f"{query}: {body['error']}")
+        result: list[Sample] = body["data"]["result"]
+        return result
+
+    def value(self, query: str, time: float | None = None) -> float:
+        """The value of a query that answers with exactly one series."""
+        samples = self.query(query, time)
+        assert len(samples) == 1, f"{query} answers with {len(samples)} series"
+        return float(samples[0]["value"][1])
+
+    def wait_for(
+        self, query: str, predicate: Callable[[list[Sample]], object] = bool, timeout: float = 30.0
+    ) -> list[Sample]:
+        """Ask until `predicate` is true of the answer; default: until there is one."""
+        return wait_until(
+            lambda: self.query(query), timeout, accept=predicate, describe=f"Prometheus: {query}"
+        )
+
+    def exporter(self, job: str, *, interval: str = SCRAPE_INTERVAL) -> Exporter:
+        """A new exporter in this process, scraped as `job` every `interval` until the test ends."""
+        exporter = self._exporters.enter_context(Exporter(job))
+        self._jobs.append(job)
+        self._rewrite_jobs(
+            add=[
+                {
+                    "job_name": job,
+                    "scrape_interval": interval,
+                    "scrape_timeout": interval,
+                    "static_configs": [{"targets": [exporter.address]}],
+                }
+            ]
+        )
+        self.scraped(exporter)
+        return exporter
+
+    def scraped(self, exporter: Exporter, timeout: float = 30.0) -> None:
+        """Wait until everything that the exporter says now can be queried."""
+        before = exporter.scrapes
+        self.wait_for(f'{SCRAPES}{{job="{exporter.job}"}} > {before}', timeout=timeout)
+
+    def backfill(self, metric: str, labels: Mapping[str, str], points: Iterable[tuple[float, float]]) -> None:
+        """Write history: (unix time, value) pairs of one series, in any order, over OTLP.
+
+        Returns when the newest of them can be queried.
+        """
+        ordered = sorted(points)
+        attributes = [{"key": key, "value": {"stringValue": value}} for key, value in labels.items()]
+        data_points = [
+            {"timeUnixNano": str(round(at * 1e9)), "asDouble": value, "attributes": attributes}
+            for at, value in ordered
+        ]
+        answer = self._session.post(
+            f"{self.url}/api/v1/otlp/v1/metrics",
+            json={
+                "resourceMetrics": [
+                    {"scopeMetrics": [{"metrics": [{"name": metric, "gauge": {"dataPoints": data_points}}]}]}
+                ]
+            },
+            timeout=30,
+        )
+        if answer.status_code != requests.codes.ok:
+            raise QueryError(f"backfill of {metric}: {answer.status_code} {answer.text}")
+        matchers = ",".join(f"{key}={_quoted(value)}" for key, value in labels.items())
+        newest = ordered[-1][0]
+        wait_until(
+            lambda: self.query(f"{metric}{{{matchers}}}", newest + 0.001),
+            describe=f"the backfill of {metric}",
+        )
+
+    def close(self) -> None:
+        """Take this test's jobs out of the configuration and stop its exporters."""
+        try:
+            if self._jobs:
+                self._rewrite_jobs(drop=self._jobs)
+        finally:
+            self._exporters.close()
+            self._session.close()
+
+    def _rewrite_jobs(self, *, drop: Container[str] = (), add: Iterable[dict[str, Any]] = ()) -> None:
+        configuration = yaml.safe_load(self._configuration.read_text())
+        jobs = [job for job in configuration.get("scrape_configs") or [] if job["job_name"] not in drop]
+        configuration["scrape_configs"] = [*jobs, *add]
+        self._configuration.write_text(yaml.safe_dump(configuration, sort_keys=False))
+        answer = self._session.post(f"{self.url}/-/reload", timeout=30)
+        if answer.status_code != requests.codes.ok:
+            raise QueryError(
+                f"Prometheus did not take {self._configuration}: {answer.status_code} {answer.text}"
+            )
+
+
+def _quoted(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
+
+
+def seconds_ago(seconds: float) -> float:
+    """A unix time in the past, for `backfill`."""
+    return time.time() - seconds
