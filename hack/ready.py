@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
@@ -81,18 +82,33 @@ def alone(lock: Path) -> Iterator[None]:
 
 
 def install_uv(home: Path) -> None:
-    """Install the pinned uv into a virtual environment at `home`; on failure or Ctrl-C nothing is left behind."""
+    """Install the pinned uv below `home`; on failure or Ctrl-C nothing is left behind.
+
+    In a virtual environment where Python can make one, else with the machine's own pip into a plain folder: Debian
+    ships `venv` and `pip` as packages of their own.
+    """
     building = Path(tempfile.mkdtemp(prefix=f".{home.name}.", dir=home.parent))
+    wanted = f"uv=={UV_VERSION}"
+    advice = "pip could not fetch uv: check the network, the proxy and pip's settings (or put uv on PATH)."
     try:
-        run(
-            *(sys.executable, "-m", "venv", building),
-            advice="Python's venv module does not work here. On Debian and Ubuntu: apt-get install python3-venv "
-            "(or put uv on PATH).",
-        )
-        run(
-            *(building / "bin" / "python", "-m", "pip", "install", "--quiet", f"uv=={UV_VERSION}"),
-            advice="pip could not fetch uv: check the network, the proxy and pip's settings (or put uv on PATH).",
-        )
+        if find_spec("ensurepip"):
+            run(
+                sys.executable,
+                "-m",
+                "venv",
+                building,
+                advice="Python cannot make a virtual environment here.",
+            )
+            run(building / "bin" / "python", "-m", "pip", "install", "--quiet", wanted, advice=advice)
+        elif find_spec("pip"):
+            run(
+                sys.executable, "-m", "pip", "install", "--quiet", "--target", building, wanted, advice=advice
+            )
+        else:
+            raise NotReadyError(
+                f"{sys.executable} has neither venv nor pip, so uv cannot be installed. "
+                "On Debian and Ubuntu: apt-get install python3-venv (or put uv on PATH)."
+            )
         building.rename(home)
     finally:
         shutil.rmtree(building, ignore_errors=True)
