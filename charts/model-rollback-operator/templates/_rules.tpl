@@ -1,0 +1,39 @@
+{{/*
+What the operator may do in a namespace that it works in, each rule with the code that needs it.
+It may not: read Secrets or ConfigMaps, create or delete workloads, change specs of its own kinds, delete a record.
+*/}}
+{{- define "model-rollback-operator.rules" -}}
+# handlers and engine/store: list and watch the objects of people, read one again before a write
+- apiGroups: [modelrollback.dev]
+  resources: [modeldeployments, rollbackpolicies, rollbacks]
+  verbs: [get, list, watch]
+# engine/executor: a breach starts a Rollback; the name makes a second one impossible. Never deleted: it is the record
+- apiGroups: [modelrollback.dev]
+  resources: [rollbacks]
+  verbs: [create]
+# adapters/cluster: conditions, the lock, recorded versions, steps and results live in status; specs belong to people
+- apiGroups: [modelrollback.dev]
+  resources: [modeldeployments/status, rollbackpolicies/status, rollbacks/status]
+  verbs: [update, patch]
+# adapters/cluster: watch the targets; preflight is a dry-run patch, a revert is one JSON Patch. Scale stays out of reach
+- apiGroups: [apps]
+  resources: [deployments]
+  verbs: [get, list, watch, patch]
+# engine/executor: readiness of a revert means the pods of the new ReplicaSet, not those of the old one
+- apiGroups: [apps]
+  resources: [replicasets]
+  verbs: [get, list, watch]
+# engine/store: pod templates of recorded versions are kept in ControllerRevisions, so that a pruned ReplicaSet loses
+# nothing; patch adds a Rollback to their owners. Their owners' garbage collection deletes them
+- apiGroups: [apps]
+  resources: [controllerrevisions]
+  verbs: [get, list, create, patch]
+# adapters/events: one Event per transition, and patch counts it on in its series
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+# adapters/probes: an http probe reads the Service that it names
+- apiGroups: [""]
+  resources: [services]
+  verbs: [get]
+{{- end }}
