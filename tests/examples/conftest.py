@@ -2,18 +2,19 @@
 
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "model-server"
+from tests.examples.running import EXAMPLE, Program, run
+
 sys.path.insert(0, str(EXAMPLE))
 
-from model_server import train  # noqa: E402 - the example is a program of its own, not an installed package
-from model_server.dataset import Labelled, load_labelled  # noqa: E402
-from model_server.http_api import ModelServer  # noqa: E402
-from model_server.service import PredictionService  # noqa: E402
+from model_server import train
+from model_server.dataset import Labelled, load_labelled
+from model_server.http_api import ModelServer
+from model_server.service import PredictionService
 
 
 @pytest.fixture(scope="session")
@@ -53,3 +54,19 @@ def start(models: Path) -> Iterator[Callable[..., tuple[PredictionService, str]]
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Iterator[Callable[..., Program]]:
+    """`program(module, *words, environment=…)`: a process that ends with the test."""
+    running: list[Program] = []
+
+    def _program(module: str, *words: str | Path, environment: Mapping[str, str] | None = None) -> Program:
+        running.append(
+            run(module, *words, stderr=tmp_path / f"{len(running)}.stderr", environment=environment)
+        )
+        return running[-1]
+
+    yield _program
+    for each in running:
+        each.close()

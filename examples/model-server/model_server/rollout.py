@@ -14,7 +14,7 @@ from itertools import groupby
 from typing import Any
 
 from kubernetes import client, watch
-from kubernetes.config import load_config
+from kubernetes.config import ConfigException, load_incluster_config, load_kube_config
 from urllib3.exceptions import HTTPError
 
 log = logging.getLogger(__name__)
@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 _REVISION = "deployment.kubernetes.io/revision"
 _RETRY_SECONDS = 1.0
 _WATCH_SECONDS = 60
+_LIST_TIMEOUT_SECONDS = 10
 
 Manifest = dict[str, Any]
 
@@ -69,7 +70,15 @@ def connect(context: str | None = None) -> client.ApiClient:
 
     Raises kubernetes.config.ConfigException when there is neither.
     """
-    load_config(context=context)
+    try:
+        load_kube_config(context=context)
+    except ConfigException as outside:
+        if context:
+            raise
+        try:
+            load_incluster_config()
+        except ConfigException as inside:
+            raise ConfigException(f"{outside} {inside}") from inside
     api = client.ApiClient()
     api.user_agent = "model-server"
     return api
@@ -105,7 +114,9 @@ def follow(
 def _observe(api: client.ApiClient, namespace: str) -> Iterator[list[Manifest]]:
     """All ReplicaSets of the namespace: first as listed, then after each event; ends when the watch does."""
     apps = client.AppsV1Api(api)
-    listed = api.sanitize_for_serialization(apps.list_namespaced_replica_set(namespace))
+    listed = api.sanitize_for_serialization(
+        apps.list_namespaced_replica_set(namespace, _request_timeout=_LIST_TIMEOUT_SECONDS)
+    )
     known = {item["metadata"]["uid"]: item for item in listed["items"]}
     yield list(known.values())
     stream = watch.Watch().stream(
