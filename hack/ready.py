@@ -121,7 +121,7 @@ def find_or_install_uv() -> Path:
         return Path(on_path)
     home = cache_directory() / f"uv-{UV_VERSION}"
     uv = home / "bin" / "uv"
-    with alone(home.with_suffix(".lock")):
+    with alone(home.parent / f"{home.name}.lock"):
         if not fits(str(uv)):
             shutil.rmtree(home, ignore_errors=True)
             install_uv(home)
