@@ -132,7 +132,7 @@ def sync_dependencies(uv: Path) -> None:
     """Bring `.venv` to exactly what `uv.lock` says."""
     run(
         *(uv, "sync", "--locked", "--quiet"),
-        advice="If pyproject.toml was changed on purpose: `uv lock`, then try again.",
+        advice="Was pyproject.toml changed? Then `uv lock`. Else see uv's message above: often the network.",
     )
 
 
