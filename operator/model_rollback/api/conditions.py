@@ -58,7 +58,9 @@ def merge_conditions(old: Iterable[Condition], new: Iterable[Condition]) -> tupl
         before = merged.get(c.type)
         unmoved = before is not None and before.status == c.status
         merged[c.type] = (
-            c.model_copy(update={"last_transition_time": before.last_transition_time}) if before and unmoved else c
+            c.model_copy(update={"last_transition_time": before.last_transition_time})
+            if before and unmoved
+            else c
         )
     return tuple(merged.values())
 

@@ -18,13 +18,15 @@ from pydantic import (
     Field,
     PlainSerializer,
     WithJsonSchema,
+    model_validator,
 )
 from pydantic.alias_generators import to_camel
 
 CelRule = dict[str, str]
 
 _DURATION_PATTERN: Final = r"^([0-9]+(h|m|s|ms))+$"
-_DECIMAL: Final = r"[+-]?([0-9]+([.][0-9]+)?|[.][0-9]+)([eE][+-]?[0-9]{1,3})?"
+_TIME_PATTERN: Final = r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}([.]\d+)?(Z|[+-]\d{2}:\d{2})"
+_DECIMAL: Final = r"[+-]?([0-9]+([.][0-9]+)?|[.][0-9]+)([eE][+-]?[0-9]{1,2})?"
 MAX_DURATION: Final = timedelta(hours=8784)
 
 
@@ -42,6 +44,12 @@ class ApiModel(BaseModel):
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
     cel_rules: ClassVar[tuple[CelRule, ...]] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_absent(cls, data: Any) -> Any:
+        """The API server drops fields that are null; a file read by the command line means the same."""
+        return {k: v for k, v in data.items() if v is not None} if isinstance(data, dict) else data
 
 
 class StatusModel(BaseModel):
@@ -63,7 +71,10 @@ def parse_duration(text: Any) -> timedelta:
         raise ValueError(
             f"{text!r} is not a duration such as 30s, 5m or 1h30m (there is no unit for days: 168h)"
         )
-    value: timedelta = durationpy.from_str(text)
+    try:
+        value: timedelta = durationpy.from_str(text)
+    except OverflowError:
+        value = timedelta.max
     if value > MAX_DURATION:
         raise ValueError(f"{text} is longer than the longest duration, 8784h")
     return value
@@ -116,7 +127,11 @@ Timeout = _duration_type("1s", "24h")
 
 
 def _parse_time(value: Any) -> Any:
-    return datetime.fromisoformat(value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    if not re.fullmatch(_TIME_PATTERN, value):
+        raise ValueError(f"{value!r} is not a time such as 2026-01-05T10:00:00Z")
+    return datetime.fromisoformat(value)
 
 
 def format_time(value: datetime) -> str:
@@ -143,6 +158,8 @@ VersionName = Annotated[
     str, Field(min_length=1, max_length=63, pattern=r"^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$")
 ]
 Text = Annotated[str, Field(max_length=1024)]
+Integer = Annotated[int, Field(strict=True)]
+"""A whole number that people write: `"5"` and `true` are none, as for the API server."""
 Threshold = Annotated[
     str,
     Field(min_length=1, max_length=64, pattern=f"^{_DECIMAL}([.][.]{_DECIMAL})?$"),

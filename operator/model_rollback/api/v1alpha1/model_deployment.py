@@ -10,6 +10,7 @@ from model_rollback.api.types import (
     ApiModel,
     CelRule,
     Duration,
+    Integer,
     Name,
     ObjectName,
     StatusModel,
@@ -57,7 +58,12 @@ class Component(ApiModel):
             description="What the component is to the AI system. The version is named after the first `Model`. Example: `Pipeline`."
         ),
     ] = "Model"
-    target_ref: Annotated[TargetRef, Field(description="The object that is patched on a rollback.")]
+    target_ref: Annotated[
+        TargetRef,
+        Field(
+            description="The object that is patched on a rollback. Example: `{apiVersion: apps/v1, kind: Deployment, name: recommender}`."
+        ),
+    ]
     preset: Annotated[
         Literal["PodTemplate", "ContainerImage"],
         Field(
@@ -112,7 +118,7 @@ class DeclaredVersion(ApiModel):
         list[PinValue],
         Field(
             min_length=1,
-            description="One value for each pin that belongs to the version.",
+            description="One value for each pin that belongs to the version. Example: `[{component: model, pin: image, value: 'registry.example/recommender:v12'}]`.",
             **keyed("component", "pin", items=64),
         ),
     ]
@@ -146,7 +152,7 @@ class Versioning(ApiModel):
         ),
     ] = timedelta(minutes=30)
     history_limit: Annotated[
-        int, Field(ge=2, le=100, description="How many recorded versions are kept. Example: `20`.")
+        Integer, Field(ge=2, le=100, description="How many recorded versions are kept. Example: `20`.")
     ] = 20
 
 
@@ -167,16 +173,25 @@ class ModelDeploymentSpec(ApiModel):
 
     components: Annotated[
         list[Component],
-        Field(min_length=1, description="The parts of the system.", **keyed("name", items=MAX_COMPONENTS)),
+        Field(
+            min_length=1,
+            description="The parts of the system: models, pipelines, APIs, configuration. Example: `[{name: model, targetRef: {apiVersion: apps/v1, kind: Deployment, name: recommender}}]`.",
+            **keyed("name", items=MAX_COMPONENTS),
+        ),
     ]
     versions: Annotated[
         list[DeclaredVersion],
         Field(
-            description="Versions declared by people; others are recorded from what runs.",
+            description="Versions declared by people; others are recorded from what runs. Example: `[{name: v12, safe: Verified, values: [{component: model, pin: image, value: 'registry.example/recommender:v12'}]}]`.",
             **keyed("name", items=50),
         ),
     ] = []
-    versioning: Annotated[Versioning, Field(description="How versions are recorded.")] = Versioning()
+    versioning: Annotated[
+        Versioning,
+        Field(
+            description="How versions are recorded from what runs. Example: `{stabilizeFor: 2m, verifiedAfter: 30m}`."
+        ),
+    ] = Versioning()
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -307,6 +322,7 @@ class ModelDeploymentStatus(StatusModel):
             description="Name of the live version; empty while components hold a mixture. Example: `v13`.",
         ),
     ] = ""
+    current_digest: Annotated[str, Field(max_length=64, description="sha256 of the live pin values.")] = ""
     components: Annotated[
         tuple[ComponentStatus, ...],
         Field(description="What each component runs.", **keyed("name", items=MAX_COMPONENTS)),

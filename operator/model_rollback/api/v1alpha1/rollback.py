@@ -1,14 +1,15 @@
 """`Rollback`: one execution of a procedure, and the record of it. It outlives its policy."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 
-from model_rollback.api.conditions import Condition
+from model_rollback.api.conditions import Condition, is_true
 from model_rollback.api.types import (
     ApiModel,
     CelRule,
     Duration,
+    Interval,
     ObjectName,
     StatusModel,
     Text,
@@ -19,13 +20,33 @@ from model_rollback.api.types import (
     rule,
 )
 from model_rollback.api.v1alpha1.meta import Column, KindInfo, LocalRef, ObjectMeta
-from model_rollback.api.v1alpha1.rollback_policy import Probe
+from model_rollback.api.v1alpha1.rollback_policy import Probe, Trigger
 
 Intent = Literal["Run", "Abort", "Resume"]
 StepState = Literal["Pending", "Running", "Succeeded", "Failed", "Skipped", "Restored"]
 StepAction = Literal["Revert", "Validate", "Restore"]
 Result = Literal["Succeeded", "Failed", "Superseded", "Aborted"]
 ProbeState = Literal["Passed", "Failed", "Unknown"]
+
+IMMUTABLE: Final = (
+    "modelDeploymentRef",
+    "policyRef",
+    "type",
+    "targetVersion",
+    "fromVersion",
+    "fromDigest",
+    "reason",
+    "requestedBy",
+)
+"""Fields of the spec that nobody changes after creation, by wire name."""
+
+_SAME_REQUEST: Final = (
+    "self.spec.intent == oldSelf.spec.intent && has(self.spec.intentAt) == has(oldSelf.spec.intentAt) && "
+    "(!has(self.spec.intentAt) || self.spec.intentAt == oldSelf.spec.intentAt)"
+)
+_NOT_HALTED: Final = "intent Resume is for a Rollback that is halted (condition Halted)"
+_NO_WAY_BACK: Final = "intent cannot go back to Run; a halted Rollback goes on with Resume"
+_FINISHED: Final = "this Rollback is finished; its intent cannot be changed any more"
 
 
 class RequestedBy(ApiModel):
@@ -38,21 +59,31 @@ class RequestedBy(ApiModel):
 class RollbackSpec(ApiModel):
     """The decision. Immutable but for what people want of it: `intent`, `intentAt`, `onAbort`."""
 
-    cel_rules: ClassVar[tuple[CelRule, ...]] = (
-        rule("self.modelDeploymentRef == oldSelf.modelDeploymentRef", "modelDeploymentRef is immutable"),
-        rule("self.policyRef == oldSelf.policyRef", "policyRef is immutable"),
-        rule("self.type == oldSelf.type", "type is immutable"),
-        rule("self.targetVersion == oldSelf.targetVersion", "targetVersion is immutable"),
-        rule("self.reason == oldSelf.reason", "reason is immutable"),
-        rule("self.requestedBy == oldSelf.requestedBy", "requestedBy is immutable"),
+    cel_rules: ClassVar[tuple[CelRule, ...]] = tuple(
+        rule(f"self.{field} == oldSelf.{field}", f"{field} is immutable") for field in IMMUTABLE
     )
 
-    model_deployment_ref: Annotated[LocalRef, Field(description="The AI system that goes back.")]
-    policy_ref: Annotated[LocalRef, Field(description="The policy whose procedure is run.")]
+    model_deployment_ref: Annotated[
+        LocalRef, Field(description="The AI system that goes back. Example: `{name: recommender}`.")
+    ]
+    policy_ref: Annotated[
+        LocalRef, Field(description="The policy whose procedure is run. Example: `{name: recommender}`.")
+    ]
     type: Annotated[Literal["Incident"], Field(description="`Incident`: started by a breach.")]
     target_version: Annotated[VersionName, Field(description="The version to put back. Example: `v12`.")]
     reason: Annotated[Text, Field(description="Why, in words. Example: `accuracy-drop 0.81 < 0.90 for 2m`.")]
-    requested_by: Annotated[RequestedBy, Field(description="Who decided.")]
+    from_version: Annotated[VersionName, Field(description="The version judged bad. Example: `v13`.")]
+    from_digest: Annotated[
+        str,
+        Field(
+            pattern="^[0-9a-f]{64}$",
+            max_length=64,
+            description="sha256 of its pin values: a newer deploy in between is not this Rollback's to undo. Example: `9c41…`.",
+        ),
+    ]
+    requested_by: Annotated[
+        RequestedBy, Field(description="Who decided. Example: `{kind: Policy, name: recommender}`.")
+    ]
     intent: Annotated[
         Intent,
         Field(
@@ -145,9 +176,14 @@ class Procedure(StatusModel):
     on_failure: Annotated[Literal["Halt", "Restore"], Field(description="What a failed step leads to.")]
     settle: Annotated[Duration, Field(description="Wait before validation.")]
     duration: Annotated[Duration, Field(description="The probes must pass for this long.")]
+    interval: Annotated[Interval, Field(description="How often the probes are asked.")]
     probes: Annotated[
         tuple[Probe, ...], Field(description="The probes, defaults resolved.", **keyed("name", items=66))
     ]
+    metrics_source: Annotated[str, Field(max_length=63, description="Where trigger probes ask.")]
+    triggers: Annotated[
+        tuple[Trigger, ...], Field(description="The triggers that probes name.", **keyed("name", items=50))
+    ] = ()
     quarantine: Annotated[Duration, Field(description="How long the bad version is no candidate.")]
 
 
@@ -214,6 +250,7 @@ class RollbackStatus(StatusModel):
     ] = ()
     passing_since: Annotated[Time | None, Field(description="Since when all probes pass.")] = None
     timeline: Annotated[Timeline, Field(description="When what happened.")] = Timeline()
+    handled_intent: Annotated[Intent, Field(description="The last intent acted upon.")] = "Run"
     handled_intent_at: Annotated[
         Time | None, Field(description="The `intentAt` of the last intent acted upon.")
     ] = None
@@ -255,16 +292,16 @@ class Rollback(StatusModel):
     )
     cel_rules: ClassVar[tuple[CelRule, ...]] = (
         rule(
-            "self.spec.intent == oldSelf.spec.intent || self.spec.intent != 'Resume' || "
-            "(has(oldSelf.status) && has(oldSelf.status.conditions) && "
+            f"self.spec.intent != 'Resume' || ({_SAME_REQUEST}) || (has(oldSelf.status) && "
+            "has(oldSelf.status.conditions) && "
             "oldSelf.status.conditions.exists(c, c.type == 'Halted' && c.status == 'True'))",
-            "intent Resume is for a Rollback that is halted (condition Halted)",
+            _NOT_HALTED,
         ),
+        rule("self.spec.intent != 'Run' || oldSelf.spec.intent == 'Run'", _NO_WAY_BACK),
         rule(
-            "(self.spec.intent == oldSelf.spec.intent && (has(self.spec.intentAt) == has(oldSelf.spec.intentAt)) && "
-            "(!has(self.spec.intentAt) || self.spec.intentAt == oldSelf.spec.intentAt)) || !has(oldSelf.status) || "
+            f"({_SAME_REQUEST}) || !has(oldSelf.status) || "
             "!has(oldSelf.status.result) || oldSelf.status.result == ''",
-            "this Rollback is finished; nothing more can be asked of it",
+            _FINISHED,
         ),
     )
 
@@ -273,3 +310,20 @@ class Rollback(StatusModel):
     status: Annotated[RollbackStatus, Field(description="Plan, evidence, progress and result.")] = (
         RollbackStatus()
     )
+
+
+def refused_changes(old: Rollback, new: Rollback) -> list[str]:
+    """Why the API server would refuse the change from `old` to `new`; empty when it would not.
+
+    The same rules as `cel_rules`, for the command line, which tells people before it writes.
+    """
+    before, after = (r.spec.model_dump(mode="json", by_alias=True) for r in (old, new))
+    refused = [f"{field} is immutable" for field in IMMUTABLE if before[field] != after[field]]
+    same_request = (old.spec.intent, old.spec.intent_at) == (new.spec.intent, new.spec.intent_at)
+    if new.spec.intent == "Resume" and not same_request and not is_true(old.status.conditions, "Halted"):
+        refused.append(_NOT_HALTED)
+    if new.spec.intent == "Run" and old.spec.intent != "Run":
+        refused.append(_NO_WAY_BACK)
+    if old.status.result and not same_request:
+        refused.append(_FINISHED)
+    return refused

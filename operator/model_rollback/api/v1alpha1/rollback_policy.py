@@ -10,6 +10,7 @@ from model_rollback.api.types import (
     ApiModel,
     CelRule,
     Duration,
+    Integer,
     Interval,
     Name,
     StatusModel,
@@ -36,7 +37,7 @@ Operator = Literal[
     "Outside",
     "Inside",
 ]
-TriggerState = Literal["Healthy", "Pending", "Breached", "NoData", "Error", "Settling"]
+TriggerState = Literal["Healthy", "Pending", "Breached", "NoData", "Error"]
 LabelName = Annotated[str, Field(max_length=128, pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]
 LabelValue = Annotated[str, Field(max_length=256)]
 
@@ -58,7 +59,7 @@ class Breach(ApiModel):
     operator: Annotated[
         Operator,
         Field(
-            description="The value is bad when it is … the threshold. `Outside` and `Inside` take an inclusive range. Example: `LessThan`."
+            description="How the value is compared: it is bad when it is, say, less than the threshold. `Outside` and `Inside` take an inclusive range. Example: `LessThan`."
         ),
     ]
     threshold: Annotated[
@@ -100,36 +101,44 @@ class Trigger(ApiModel):
             description="Labels that a series of the answer must have to be this trigger's; empty: every series. Example: `{model: recommender}`.",
         ),
     ] = {}
-    breach: Annotated[Breach, Field(description="Which values are bad. One bad series is enough.")]
+    breach: Annotated[
+        Breach,
+        Field(
+            description='Which values are bad. One bad series is enough. Example: `{operator: LessThan, threshold: "0.90"}`.'
+        ),
+    ]
     for_: Annotated[
         Duration,
         Field(
-            alias="for", description="Bad for this long, counted on ticks that were judged. Example: `2m`."
+            alias="for",
+            description="The values must be bad for this long, counted on evaluations that gave an answer, before the trigger is Breached. Example: `2m`.",
         ),
     ] = timedelta(0)
     consecutive: Annotated[
-        int,
+        Integer,
         Field(
             ge=1,
             le=1000,
-            description="And bad on this many evaluations with no healthy one between. Example: `3`.",
+            description="And they must be bad on this many evaluations with no healthy one between. Example: `3`.",
         ),
     ] = 1
     max_hold: Annotated[
         Duration | None,
         Field(
-            description="The clock starts anew when nothing could be judged for longer. Default: the larger of 5 intervals and 5m."
+            description="The clock of `for` starts anew when nothing could be judged for longer than this. Example: `5m`. Default: the larger of 5 intervals and 5m."
         ),
     ] = None
     on_no_data: Annotated[
         Literal["Hold", "Breach", "Healthy"],
         Field(
-            description="What no series, or NaN, means. `Hold`: nothing; the clock neither runs nor restarts."
+            description="What an answer without a series, or NaN, means. `Hold`: nothing, the clock of `for` neither runs nor restarts; `Breach`: a bad value; `Healthy`: a good one."
         ),
     ] = "Hold"
     on_error: Annotated[
         Literal["Hold", "Breach"],
-        Field(description="What an unreachable Prometheus or a refused query means. `Hold`: nothing."),
+        Field(
+            description="What an unreachable Prometheus or a refused query means. `Hold`: nothing, the clock of `for` neither runs nor restarts; `Breach`: a bad value."
+        ),
     ] = "Hold"
 
 
@@ -186,7 +195,7 @@ class ReadinessProbe(ApiModel):
 
 
 class ExpectVersion(ApiModel):
-    """Asserts which version answers."""
+    """Which version must answer."""
 
     json_path: Annotated[
         str,
@@ -208,7 +217,7 @@ class HttpProbe(ApiModel):
     """Passes when a Service of the own namespace answers as expected."""
 
     service: Annotated[Name, Field(description="A Service in this namespace. Example: `recommender`.")]
-    port: Annotated[int, Field(ge=1, le=65535, description="Its port. Example: `8080`.")]
+    port: Annotated[Integer, Field(ge=1, le=65535, description="Its port. Example: `8080`.")]
     path: Annotated[
         str,
         Field(
@@ -218,9 +227,12 @@ class HttpProbe(ApiModel):
         ),
     ] = "/"
     expect_status: Annotated[
-        int, Field(ge=100, le=599, description="The status that passes. Example: `200`.")
+        Integer, Field(ge=100, le=599, description="The status that passes. Example: `200`.")
     ] = 200
-    expect_version: Annotated[ExpectVersion | None, Field(description="Asserts the served version.")] = None
+    expect_version: Annotated[
+        ExpectVersion | None,
+        Field(description="Which version must answer. Example: `{jsonPath: $.model_version}`."),
+    ] = None
 
 
 class Probe(ApiModel):
@@ -237,7 +249,12 @@ class Probe(ApiModel):
     readiness: Annotated[
         ReadinessProbe | None, Field(description="Every component is ready. Example: `{}`.")
     ] = None
-    http: Annotated[HttpProbe | None, Field(description="A Service answers, with the right version.")] = None
+    http: Annotated[
+        HttpProbe | None,
+        Field(
+            description="A Service answers, with the right version. Example: `{service: recommender, port: 8080, path: /v1/health}`."
+        ),
+    ] = None
     trigger: Annotated[
         Name | None, Field(description="That trigger of this policy is Healthy. Example: `accuracy-drop`.")
     ] = None
@@ -255,7 +272,7 @@ class Validation(ApiModel):
     settle: Annotated[
         Duration | None,
         Field(
-            description="Wait first, so that old samples leave the query windows. Default: the longest range window of the triggers, at least 1m."
+            description="Wait first, so that old samples leave the query windows. Example: `1m`. Default: the longest range window of the triggers, at least 1m."
         ),
     ] = None
     duration: Annotated[
@@ -264,7 +281,7 @@ class Validation(ApiModel):
     probes: Annotated[
         list[Probe],
         Field(
-            description="Default: readiness of every component and recovery of the breached triggers.",
+            description="The proofs, all of which must hold. Example: `[{name: ready, readiness: {}}]`. Default: readiness of every component and recovery of the breached triggers.",
             **keyed("name", items=16),
         ),
     ] = []
@@ -297,11 +314,13 @@ class RollbackPolicySpec(ApiModel):
         ),
     )
 
-    model_deployment_ref: Annotated[LocalRef, Field(description="The ModelDeployment that is protected.")]
+    model_deployment_ref: Annotated[
+        LocalRef, Field(description="The ModelDeployment that is protected. Example: `{name: recommender}`.")
+    ]
     mode: Annotated[
         Mode,
         Field(
-            description="`Enforce`; `Observe`: decide and record, write to no target; `Suspended`: start nothing new."
+            description="`Enforce`: roll back; `Observe`: decide and record, write to no target; `Suspended`: start nothing new."
         ),
     ] = "Enforce"
     metrics_source: Annotated[
@@ -316,14 +335,33 @@ class RollbackPolicySpec(ApiModel):
     triggers: Annotated[
         list[Trigger],
         Field(
-            min_length=1, description="Any breached trigger starts the procedure.", **keyed("name", items=50)
+            min_length=1,
+            description='What makes a version bad. One breached trigger is enough to start a Rollback. Example: `[{name: accuracy, query: model_quality{metric="accuracy"}, breach: {operator: LessThan, threshold: "0.90"}, for: 2m}]`.',
+            **keyed("name", items=50),
         ),
     ]
-    target: Annotated[Target, Field(description="Which version is put back.")] = Target()
-    execution: Annotated[Execution, Field(description="How the steps are run.")] = Execution()
-    validation: Annotated[Validation, Field(description="How success is proved.")] = Validation()
-    guards: Annotated[Guards, Field(description="What keeps rollbacks from following each other.")] = Guards()
-    quarantine: Annotated[Quarantine, Field(description="What becomes of the bad version.")] = Quarantine()
+    target: Annotated[
+        Target, Field(description="Which version is put back. Example: `{strategy: Pinned, version: v12}`.")
+    ] = Target()
+    execution: Annotated[
+        Execution, Field(description="How the steps are run. Example: `{stepTimeout: 10m, onFailure: Halt}`.")
+    ] = Execution()
+    validation: Annotated[
+        Validation,
+        Field(
+            description="How success is proved after the revert. Example: `{duration: 5m, probes: [{name: ready, readiness: {}}]}`."
+        ),
+    ] = Validation()
+    guards: Annotated[
+        Guards,
+        Field(description="What keeps rollbacks from following each other. Example: `{cooldown: 30m}`."),
+    ] = Guards()
+    quarantine: Annotated[
+        Quarantine,
+        Field(
+            description="How long the bad version is kept from being a target. Example: `{duration: 168h}`."
+        ),
+    ] = Quarantine()
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -343,7 +381,7 @@ class TriggerStatus(StatusModel):
 
     name: Annotated[str, Field(max_length=63, description="Name of the trigger. Example: `accuracy-drop`.")]
     state: Annotated[
-        TriggerState, Field(description="`Healthy`, `Pending`, `Breached`, `NoData`, `Error` or `Settling`.")
+        TriggerState, Field(description="`Healthy`, `Pending`, `Breached`, `NoData` or `Error`.")
     ]
     value: Annotated[str, Field(max_length=64, description="The value that made it so. Example: `0.81`.")] = (
         ""
