@@ -15,7 +15,7 @@ It may not: read Secrets or ConfigMaps, create or delete workloads, change specs
 - apiGroups: [modelrollback.dev]
   resources: [modeldeployments/status, rollbackpolicies/status, rollbacks/status]
   verbs: [update, patch]
-# adapters/cluster: watch the targets; preflight is a dry-run patch, a revert is one JSON Patch. Scale stays out of reach
+# adapters/cluster: watch the targets; preflight is a dry-run patch, a revert is one JSON Patch
 - apiGroups: [apps]
   resources: [deployments]
   verbs: [get, list, watch, patch]
