@@ -1,0 +1,131 @@
+"""Has kwokctl create the control plane from the built programs, and tells when it can be used."""
+
+import json
+import os
+import ssl
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from . import loopback
+from .errors import LocalClusterError
+from .places import SOURCE
+from .ports import listening
+from .processes import MARK
+from .record import Record
+from .toolset import KUBERNETES
+
+_BINARIES = {
+    "etcdBinary": "etcd",
+    "kubeApiserverBinary": "kube-apiserver",
+    "kubeControllerManagerBinary": "kube-controller-manager",
+    "kubeSchedulerBinary": "kube-scheduler",
+    "kubectlBinary": "kubectl",
+    "kwokControllerBinary": "kwok",
+}
+_EXTRA_ARGUMENTS: dict[str, dict[str, str]] = {
+    # The data of a test cluster need not survive a power failure.
+    "etcd": {"unsafe-no-fsync": "true"},
+    # Without it the log is rotated away at 100 MB.
+    "kube-apiserver": {"audit-log-maxsize": "4096"},
+    # One of each runs: elections would only delay the start and fill the audit log.
+    "kube-controller-manager": {"leader-elect": "false"},
+    "kube-scheduler": {"leader-elect": "false"},
+}
+
+
+def configuration(record: Record, *, disable_qps_limits: bool) -> str:
+    """The file for `kwokctl --config`: options, then our Stages, as one stream of YAML documents."""
+    options: dict[str, Any] = {
+        "runtime": "binary",
+        "kubeVersion": f"v{KUBERNETES}",
+        "bindAddress": "127.0.0.1",
+        "kubeAuditPolicy": str(SOURCE / "audit-policy.yaml"),
+        "disableQPSLimits": disable_qps_limits,
+    }
+    options |= {option: str(record.programs / program) for option, program in _BINARIES.items()}
+    options |= {f"{name}Port": port for name, port in record.ports.items() if name != "prometheus"}
+    patches = [
+        {"name": component, "extraArgs": [{"key": key, "value": value} for key, value in arguments.items()]}
+        for component, arguments in _EXTRA_ARGUMENTS.items()
+    ]
+    head = {
+        "apiVersion": "config.kwok.x-k8s.io/v1alpha1",
+        "kind": "KwokctlConfiguration",
+        "options": options,
+        "componentsPatches": patches,
+    }
+    stages = (SOURCE / "stages.yaml").read_text(encoding="utf-8").replace("@POD_LOG@", str(record.pod_log))
+    return f"{json.dumps(head, indent=2)}\n---\n{stages}"
+
+
+def environment(record: Record) -> Mapping[str, str]:
+    """Environment of kwokctl and all that it starts; KWOK_* of the caller must not change the cluster."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("KWOK_")}
+    own.pop("KUBECONFIG", None)
+    path = f"{record.programs}{os.pathsep}{own.get('PATH', os.defpath)}"
+    return own | {"KWOK_WORKDIR": str(record.folder / "kwok"), MARK: str(record.folder), "PATH": path}
+
+
+def _run(record: Record, *command: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run one program of the cluster in a session of its own, so that Ctrl-C reaches only us."""
+    with log_path(record).open("a", encoding="utf-8") as log:
+        return subprocess.run(
+            command, cwd=record.folder, env=environment(record), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            text=True, start_new_session=True, timeout=180, check=False,
+        )  # fmt: skip
+
+
+def log_path(record: Record) -> Path:
+    """File with what kwokctl says."""
+    return record.folder / "logs" / "kwokctl.log"
+
+
+def create(record: Record, *, disable_qps_limits: bool) -> None:
+    """Start etcd, the API server, controller-manager, scheduler and kwok, and add one node."""
+    config = record.folder / "kwokctl.yaml"
+    config.write_text(configuration(record, disable_qps_limits=disable_qps_limits), encoding="utf-8")
+    record.pod_log.write_text("2026-01-01T00:00:00.000000000Z stdout F no container runs here\n", encoding="utf-8")
+    kwokctl = record.programs / "kwokctl"
+    linked = record.folder / "kubeconfig.linked"
+    done = _run(record, kwokctl, "create", "cluster", "--name", record.name, "--kubeconfig", linked, "--config", config)
+    if done.returncode != 0:
+        msg = f"`kwokctl create cluster` ended with exit code {done.returncode}"
+        raise LocalClusterError(msg)
+    done = _run(record, kwokctl, "scale", "node", "--name", record.name, "--replicas", "1")
+    if done.returncode != 0:
+        msg = f"`kwokctl scale node` ended with exit code {done.returncode}"
+        raise LocalClusterError(msg)
+    _write_kubeconfig(record, linked)
+
+
+def _write_kubeconfig(record: Record, linked: Path) -> None:
+    """Put the certificates into the kubeconfig itself, so that a copy of the file is complete."""
+    kubectl = record.programs / "kubectl"
+    flat = subprocess.run(
+        [kubectl, "config", "view", "--raw", "--flatten", f"--kubeconfig={linked}"],
+        capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    linked.unlink()
+    record.kubeconfig.touch(mode=0o600)
+    record.kubeconfig.write_text(flat.stdout, encoding="utf-8")
+
+
+def usable(record: Record) -> bool:
+    """Tell whether pods can be created, scheduled and become ready.
+
+    For that the API server is ready, the controller-manager has made the default ServiceAccount, the node is
+    ready, and scheduler and kwok listen.
+    """
+    pki = record.kwok_folder / "pki"
+    server = f"https://127.0.0.1:{record.ports['kubeApiserver']}"
+    context = ssl.create_default_context(cafile=str(pki / "ca.crt"))
+    context.load_cert_chain(pki / "admin.crt", pki / "admin.key")
+    for path in ("/readyz", "/api/v1/namespaces/default/serviceaccounts/default"):
+        if loopback.get(server + path, context=context) is None:
+            return False
+    nodes = json.loads(loopback.get(f"{server}/api/v1/nodes", context=context) or "{}").get("items", [])
+    conditions = [condition for node in nodes for condition in node["status"].get("conditions", ())]
+    ready = any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+    return ready and all(listening(record.ports[name]) for name in ("kubeScheduler", "kwokController"))
