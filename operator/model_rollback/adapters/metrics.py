@@ -1,0 +1,279 @@
+"""`prometheus-api-client` made safe: an answer that cannot be believed in full is an error, never a value.
+
+The library drops result types and warnings, retries on its own, has no time-out and reads answers of any size.
+A response hook looks at every answer before the library does; `architecture.md` lists the traps, and each guard
+here has its test.
+"""
+
+import asyncio
+import contextlib
+import json
+import math
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from time import monotonic
+from typing import Any, Final, Literal
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+import requests
+from prometheus_api_client import PrometheusConnect
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase, HTTPBasicAuth
+from urllib3.exceptions import ReadTimeoutError
+from urllib3.util.retry import Retry
+
+from model_rollback.adapters.metrics_answers import parse_answer, refusal, short
+from model_rollback.errors import MetricsError
+from model_rollback.ports import Answer
+
+_CHUNK: Final = 64 * 1024
+_GRACE: Final = 1.0
+"""Seconds after a source's own time-out in which its thread may still report what happened."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceConfig:
+    """One Prometheus, Thanos or Mimir, as the operator's own configuration names it.
+
+    Attributes:
+        url: base URL; user and password in it count as `basic`.
+        timeout: seconds for one query, all told.
+        headers: sent with each request, e.g. `X-Scope-OrgID`.
+        bearer_token_file: read for each request, so that a rotated token is followed.
+        basic: user and password.
+        ca_file: PEM bundle; default the system's.
+        partial_response: what a warning means (Thanos and Mimir warn when parts did not answer).
+        max_bytes: of a decoded answer. max_series: of one answer.
+        concurrency: queries under way at a time; Prometheus itself allows 20 for everybody.
+    """
+
+    url: str
+    timeout: float = 10.0
+    headers: Mapping[str, str] = field(default_factory=dict)
+    bearer_token_file: str | None = None
+    basic: tuple[str, str] | None = field(default=None, repr=False)
+    ca_file: str | None = None
+    partial_response: Literal["Reject", "Allow"] = "Reject"
+    max_bytes: int = 32 * 1024 * 1024
+    max_series: int = 20_000
+    concurrency: int = 5
+
+
+class PrometheusSource:
+    """`MetricsSource` on one Prometheus, in a thread pool of its own: a slow source delays no other."""
+
+    def __init__(self, config: SourceConfig) -> None:
+        """Opens no connection. Raises ValueError when `config.url` is no http(s) URL."""
+        self._config = config
+        self._url, userinfo = _split_url(config.url)
+        self._basic = config.basic or userinfo
+        self._redact = _redactor(config, self._basic)
+        self._pool = ThreadPoolExecutor(config.concurrency, thread_name_prefix="metrics")
+        self._slots = asyncio.Semaphore(config.concurrency)
+        self._call = threading.local()
+        self._client = PrometheusConnect(
+            url=self._url,
+            headers=dict(config.headers),
+            retry=Retry(total=0),
+            auth=self._auth(),
+            session=self._session(),
+            timeout=config.timeout,
+        )
+
+    async def query(self, text: str, at: datetime) -> Answer:
+        """See `ports.MetricsSource`. Waits for a free slot first; the time-out runs from then on."""
+        async with self._slots:
+            loop = asyncio.get_running_loop()
+            under_way = loop.run_in_executor(self._pool, self._ask, text, at)
+            try:
+                return await asyncio.wait_for(under_way, self._config.timeout + _GRACE)
+            except TimeoutError as error:
+                raise self._timeout() from error
+
+    def close(self) -> None:
+        """Lets threads under way run into their time-outs; new queries fail."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._client.close()
+
+    def _ask(self, text: str, at: datetime) -> Answer:
+        self._call.deadline = monotonic() + self._config.timeout
+        self._call.payload = None
+        params = {
+            "time": f"{at.timestamp():.3f}",
+            "timeout": f"{max(1, math.floor(self._config.timeout))}s",
+            # One more than allowed: so "exactly at the limit" and "cut off" can be told apart.
+            "limit": str(self._config.max_series + 1),
+            "partial_response": "false" if self._config.partial_response == "Reject" else "true",
+        }
+        try:
+            self._client.custom_query(text, params=params, timeout=self._config.timeout)
+            return parse_answer(
+                self._call.payload,
+                allow_partial=self._config.partial_response == "Allow",
+                max_series=self._config.max_series,
+            )
+        except MetricsError as error:
+            raise MetricsError(error.kind, self._redact(str(error))) from None
+        except Exception as error:  # noqa: BLE001 - whatever the libraries raise, the answer is not to be believed
+            raise self._translate(error) from None
+        finally:
+            self._call.payload = None
+
+    def _translate(self, error: Exception) -> MetricsError:
+        if isinstance(error, requests.Timeout) or _caused_by(error, ReadTimeoutError):
+            return self._timeout()
+        if isinstance(error, requests.exceptions.SSLError):
+            return self._error("unreachable", f"TLS to {self._url} failed: {_reason(error)}")
+        if isinstance(error, requests.ConnectionError):
+            return self._error("unreachable", f"{self._url} cannot be reached: {_reason(error)}")
+        if isinstance(
+            error, requests.exceptions.ChunkedEncodingError | requests.exceptions.ContentDecodingError
+        ):
+            return self._error("unavailable", f"the answer of {self._url} broke off: {_reason(error)}")
+        if isinstance(error, OSError):
+            return self._error("unreachable", f"{self._url} cannot be asked: {error}")
+        return self._error("not_prometheus", f"{self._url}: {type(error).__name__}: {error}")
+
+    def _error(self, kind: str, message: str) -> MetricsError:
+        return MetricsError(kind, short(self._redact(message)))
+
+    def _timeout(self) -> MetricsError:
+        return self._error("timeout", f"{self._url} did not answer within {self._config.timeout:g} s")
+
+    def _auth(self) -> AuthBase | None:
+        if self._config.bearer_token_file:
+            return _BearerFile(Path(self._config.bearer_token_file))
+        return HTTPBasicAuth(*self._basic) if self._basic else None
+
+    def _session(self) -> requests.Session:
+        session = requests.Session()
+        # Neither ~/.netrc nor proxy variables may change whom the operator believes.
+        session.trust_env = False
+        session.verify = self._config.ca_file or True
+        session.hooks["response"].append(self._inspect)
+        # The library mounts an adapter of its own on the URL; a longer prefix wins.
+        session.mount(
+            f"{self._url}/api/",
+            HTTPAdapter(
+                pool_connections=1,
+                pool_maxsize=self._config.concurrency,
+                pool_block=True,
+                max_retries=Retry(total=0),
+            ),
+        )
+        return session
+
+    def _inspect(self, response: requests.Response, *_: Any, **__: Any) -> None:
+        """Reads the body within bounds and judges it before the library sees it. Raises MetricsError."""
+        if response.is_redirect:
+            raise self._error(
+                "not_prometheus",
+                f"{self._url} redirects to {response.headers.get('location', '')}: a login page? Name the final URL",
+            )
+        response.raw = _BoundedBody(response.raw, self._config.max_bytes, self._call.deadline, self._timeout)
+        body = response.content
+        if response.status_code != 200:
+            raise refusal(response.status_code, body, self._url)
+        try:
+            payload = json.loads(body)
+        except ValueError:
+            kind = response.headers.get("content-type", "something")
+            raise self._error(
+                "not_prometheus",
+                f"{self._url} answered with {kind}, not with JSON of Prometheus: a login page?",
+            ) from None
+        if not isinstance(payload, dict) or payload.get("status") != "success":
+            raise refusal(response.status_code, body, self._url)
+        # The library would decode the same bytes again, and then drop half of it.
+        response.json = lambda **_kwargs: payload  # type: ignore[method-assign]
+        self._call.payload = payload
+
+
+class _BoundedBody:
+    """A raw body that stops at a size and at a moment: a server that trickles never runs into socket time-outs."""
+
+    def __init__(self, raw: Any, limit: int, deadline: float, timeout: Callable[[], MetricsError]) -> None:
+        self._raw, self._limit, self._deadline, self._timeout = raw, limit, deadline, timeout
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._raw, name)
+
+    def stream(self, amount: int, *, decode_content: bool) -> Iterator[bytes]:
+        announced = self._raw.headers.get("content-length", "")
+        self._check(int(announced) if announced.isdigit() else 0)
+        size = 0
+        # read1 hands on what is there; `read` would block until a whole chunk came, past any deadline.
+        while chunk := self._raw.read1(min(amount, _CHUNK), decode_content=decode_content):
+            size += len(chunk)
+            self._check(size)
+            yield chunk
+
+    def _check(self, size: int) -> None:
+        if size > self._limit:
+            self._raw.close()
+            raise MetricsError(
+                "too_large", f"the answer is larger than {self._limit} bytes: aggregate more in the query"
+            )
+        if monotonic() > self._deadline:
+            self._raw.close()
+            raise self._timeout()
+
+
+class _BearerFile(AuthBase):
+    """Reads the token for each request."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._path.read_text(encoding='utf-8').strip()}"
+        return request
+
+
+def _split_url(url: str) -> tuple[str, tuple[str, str] | None]:
+    """The URL without userinfo and trailing slash, and the userinfo."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("a metrics source needs a URL such as http://prometheus.monitoring.svc:9090")
+    host = parts.netloc.rpartition("@")[2]
+    userinfo = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
+    return urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", "")), userinfo
+
+
+def _redactor(config: SourceConfig, basic: tuple[str, str] | None) -> Callable[[str], str]:
+    """Replaces every secret of the configuration, wherever a message quotes it."""
+    fixed = [basic[1]] if basic else []
+    fixed += [value for name, value in config.headers.items() if name.lower() != "x-scope-orgid"]
+
+    def redact(text: str) -> str:
+        secrets = list(fixed)
+        if config.bearer_token_file:
+            with contextlib.suppress(OSError, ValueError):
+                secrets.append(Path(config.bearer_token_file).read_text(encoding="utf-8").strip())
+        for secret in secrets:
+            if secret:
+                text = text.replace(secret, "[redacted]")
+        return text
+
+    return redact
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost words. What requests says itself holds the query and its time, new at every tick."""
+    inner = error.args[0] if error.args and isinstance(error.args[0], BaseException) else error
+    inner = getattr(inner, "reason", None) or inner
+    return str(inner).rpartition("a new connection: ")[2]
+
+
+def _caused_by(error: BaseException | None, kind: type[BaseException]) -> bool:
+    """Whether `kind` is among the causes; requests wraps a time-out in the body into a ConnectionError."""
+    seen = 0
+    while error is not None and seen < 8:
+        if isinstance(error, kind) or any(isinstance(argument, kind) for argument in error.args):
+            return True
+        error, seen = error.__cause__ or error.__context__, seen + 1
+    return False
