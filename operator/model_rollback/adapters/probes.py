@@ -1,0 +1,216 @@
+"""HTTP probes of Services: one bounded request that goes to the named Service of the namespace and nowhere else."""
+
+import asyncio
+import ipaddress
+import json
+import re
+import socket
+from collections.abc import Mapping
+from typing import Any, Final
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
+
+from model_rollback.adapters.connection import user_agent
+from model_rollback.api.v1alpha1.rollback_policy import HttpProbe
+from model_rollback.ports import ProbeAnswer
+
+TIMEOUT: Final = 5.0
+BODY_LIMIT: Final = 64 * 1024
+
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_STEP = re.compile(r"[.]([A-Za-z_][A-Za-z0-9_-]*)|\[([0-9]{1,4})\]")
+_METADATA = frozenset(map(ipaddress.ip_address, ("169.254.169.254", "fd00:ec2::254", "100.100.100.200")))
+_ABSENT: Final = object()
+
+Address = tuple[str, int]
+
+
+def parse_overrides(overrides: Mapping[str, str]) -> dict[Address, Address]:
+    """`{"recommender.shop.svc:8080": "127.0.0.1:18080"}` as host and port to address and port.
+
+    Raises:
+        ValueError: an entry of another form.
+    """
+    return {_endpoint(name): _endpoint(address, literal=True) for name, address in overrides.items()}
+
+
+def _endpoint(text: str, *, literal: bool = False) -> Address:
+    host, _, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    try:
+        number = int(port)
+        if literal:
+            ipaddress.ip_address(host)
+    except ValueError:
+        number = 0
+    if not host or not 1 <= number <= 65535:
+        raise ValueError(
+            f"probes.resolve: {text!r} is not host:port; write recommender.shop.svc:8080: 127.0.0.1:18080"
+        )
+    return host, number
+
+
+class ServiceProbes:
+    """`HttpProbes` over aiohttp. Neither redirects, proxies nor an odd DNS answer lead it away from the Service."""
+
+    def __init__(
+        self,
+        resolve: Mapping[str, str] | None = None,
+        *,
+        seconds: float = TIMEOUT,
+        body_limit: int = BODY_LIMIT,
+    ) -> None:
+        """`resolve`: see `parse_overrides`; for operators that run outside the cluster. `seconds`: per probe."""
+        self._overrides = parse_overrides(resolve or {})
+        self._seconds = seconds
+        self._body_limit = body_limit
+
+    async def ask(self, namespace: str, probe: HttpProbe, expected_version: str) -> ProbeAnswer:
+        """See `ports.HttpProbes`."""
+        target = f"{probe.service}.{namespace}.svc:{probe.port}"
+        if not _LABEL.fullmatch(namespace) or not _LABEL.fullmatch(probe.service):
+            return ProbeAnswer("Unknown", "", f"{target} is not the name of a Service")
+        url = URL(f"http://{target}{probe.path}", encoded=True)
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await self._request(url, probe, expected_version)
+        except TimeoutError:
+            return ProbeAnswer("Unknown", "", f"{url} did not answer within {self._seconds:g} s")
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            return ProbeAnswer("Unknown", "", f"{url} could not be asked: {_reason(error)}")
+
+    async def _request(self, url: URL, probe: HttpProbe, expected_version: str) -> ProbeAnswer:
+        connector = aiohttp.TCPConnector(
+            resolver=_ServiceResolver(self._overrides), use_dns_cache=False, force_close=True
+        )
+        async with (
+            aiohttp.ClientSession(
+                connector=connector,
+                trust_env=False,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers={"User-Agent": user_agent(), "Accept": "application/json, */*;q=0.5"},
+                timeout=aiohttp.ClientTimeout(total=self._seconds),
+            ) as session,
+            session.get(url, allow_redirects=False) as response,
+        ):
+            if response.status != probe.expect_status:
+                return _wrong_status(url, response.status, probe.expect_status)
+            if probe.expect_version is None:
+                return ProbeAnswer("Passed", str(response.status), f"{url} answered {response.status}")
+            body = await _bounded(response, self._body_limit)
+        wanted = probe.expect_version.value or expected_version
+        if body is None:
+            return ProbeAnswer(
+                "Failed",
+                "",
+                f"{url} answered more than {self._body_limit} bytes; expectVersion needs a short JSON",
+            )
+        return judge_version(str(url), body, probe.expect_version.json_path, wanted)
+
+
+def judge_version(url: str, body: bytes, json_path: str, wanted: str) -> ProbeAnswer:
+    """Whether `wanted` stands at `json_path` of the JSON `body`; scalars are compared as they are written in JSON."""
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return ProbeAnswer(
+            "Failed", "", f"{url} answered something that is not JSON, so it shows no {json_path}"
+        )
+    found = _at(document, json_path)
+    if found is _ABSENT or isinstance(found, dict | list):
+        what = "nothing" if found is _ABSENT else "no single value"
+        return ProbeAnswer("Failed", "", f"{url} shows {what} at {json_path}, expected {wanted!r}")
+    observed = found if isinstance(found, str) else json.dumps(found)
+    observed = observed if len(observed) <= 128 else observed[:127] + "…"
+    if observed == wanted:
+        return ProbeAnswer("Passed", observed, f"{url} serves {observed!r}")
+    return ProbeAnswer("Failed", observed, f"{url} serves {observed!r}, expected {wanted!r}")
+
+
+def _at(document: Any, json_path: str) -> Any:
+    for step in _STEP.finditer(json_path.removeprefix("$")):
+        key, index = step.groups()
+        if key is not None and isinstance(document, dict) and key in document:
+            document = document[key]
+        elif index is not None and isinstance(document, list) and int(index) < len(document):
+            document = document[int(index)]
+        else:
+            return _ABSENT
+    return document
+
+
+def _wrong_status(url: URL, status: int, expected: int) -> ProbeAnswer:
+    note = " (redirects are not followed)" if 300 <= status < 400 else ""
+    return ProbeAnswer("Failed", str(status), f"{url} answered {status}{note}, expected {expected}")
+
+
+async def _bounded(response: aiohttp.ClientResponse, limit: int) -> bytes | None:
+    """The body, or None when it is longer than `limit` bytes."""
+    body = bytearray()
+    async for chunk in response.content.iter_chunked(8192):
+        body += chunk
+        if len(body) > limit:
+            return None
+    return bytes(body)
+
+
+def _reason(error: Exception) -> str:
+    """The innermost words: aiohttp wraps what the resolver and the socket said."""
+    inner = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    return getattr(inner, "strerror", None) or str(inner) or type(inner).__name__
+
+
+class _ServiceResolver(AbstractResolver):
+    """Resolves by override, else by DNS, and refuses addresses that no Service has.
+
+    The check is made on the very address that is then connected to: a name that answers differently the second
+    time gains nothing.
+    """
+
+    def __init__(self, overrides: Mapping[Address, Address]) -> None:
+        self._overrides = overrides
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        override = self._overrides.get((host, port))
+        if override:
+            return [_result(host, *override)]
+        found = await asyncio.get_running_loop().getaddrinfo(
+            host, port, family=family, type=socket.SOCK_STREAM
+        )
+        results = []
+        for _, _, _, _, address in found:
+            ip = str(address[0])
+            if refused := refused_address(ip):
+                raise OSError(f"its name resolves to {ip}, {refused}, which no Service has")
+            results.append(_result(host, ip, port))
+        return results
+
+    async def close(self) -> None:
+        """Holds nothing."""
+
+
+def refused_address(text: str) -> str | None:
+    """Why an address found by DNS is not asked; None: it may be."""
+    ip: ipaddress.IPv4Address | ipaddress.IPv6Address = ipaddress.ip_address(text.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
+        ip = ip.ipv4_mapped
+    if ip in _METADATA:
+        return "a cloud metadata address"
+    kinds = {
+        "a loopback address": ip.is_loopback,
+        "a link-local address": ip.is_link_local,
+        "an unspecified address": ip.is_unspecified,
+        "a multicast address": ip.is_multicast,
+    }
+    return next((name for name, applies in kinds.items() if applies), None)
+
+
+def _result(host: str, address: str, port: int) -> ResolveResult:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    return ResolveResult(
+        hostname=host, host=address, port=port, family=family, proto=0, flags=socket.AI_NUMERICHOST
+    )
