@@ -15,7 +15,7 @@ KINDS = ("modeldeployments", "rollbackpolicies", "rollbacks")
 
 IN_A_WATCHED_NAMESPACE = {
     *((verb, OURS, kind) for kind in KINDS for verb in ("get", "list", "watch")),
-    *((verb, OURS, f"{kind}/status") for kind in KINDS for verb in ("update", "patch")),
+    *(("patch", OURS, f"{kind}/status") for kind in KINDS),
     ("create", OURS, "rollbacks"),
     *((verb, "apps", "deployments") for verb in ("get", "list", "watch", "patch")),
     *((verb, "apps", "replicasets") for verb in ("get", "list", "watch")),
@@ -31,6 +31,7 @@ FORBIDDEN = [
     ("delete", OURS, "rollbacks"),
     ("deletecollection", OURS, "rollbacks"),
     ("patch", OURS, "rollbacks"),
+    ("update", OURS, "rollbacks/status"),
     ("update", OURS, "rollbackpolicies"),
     ("create", OURS, "rollbackpolicies"),
     ("patch", OURS, "modeldeployments"),

@@ -14,7 +14,7 @@ It may not: read Secrets or ConfigMaps, create or delete workloads, change specs
 # adapters/cluster: conditions, the lock, recorded versions, steps and results live in status; specs belong to people
 - apiGroups: [modelrollback.dev]
   resources: [modeldeployments/status, rollbackpolicies/status, rollbacks/status]
-  verbs: [update, patch]
+  verbs: [patch]
 # adapters/cluster: watch the targets; preflight is a dry-run patch, a revert is one JSON Patch
 - apiGroups: [apps]
   resources: [deployments]
