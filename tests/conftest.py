@@ -71,4 +71,4 @@ def _end_like_ctrl_c(_number: int, _frame: FrameType | None) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     if LOGS in config.stash:
         terminalreporter.section("logs of the cluster")
-        terminalreporter.line(str(config.stash[LOGS]))
+        terminalreporter.line(config.stash[LOGS])

@@ -4,8 +4,8 @@ The cluster lives as long as the test run; everything else belongs to one test.
 """
 
 import contextlib
+import os
 import re
-import shutil
 import subprocess
 import uuid
 from collections.abc import Callable, Iterator
@@ -23,8 +23,8 @@ from tests.support.identity import service_account_kubeconfig as write_kubeconfi
 from tests.support.prometheus import Prometheus
 from tests.support.prometheus_process import running_prometheus
 
-LOGS = pytest.StashKey[Path]()
-"""Where the logs of this run were kept, if something failed."""
+LOGS = pytest.StashKey[str]()
+"""Where the logs of this run were kept, if something failed, in a sentence."""
 
 
 @pytest.fixture(scope="session")
@@ -43,23 +43,30 @@ def place(request: pytest.FixtureRequest, scratch: Path) -> Iterator[places.Plac
     options.kind_bin = options.kind_bin or str(programs.kind)
     options.kind_kubectl_bin = options.kind_kubectl_bin or str(programs.kubectl)
     options.kubeconfig = options.kubeconfig or str(scratch / "kubeconfig")
+    if options.keep_cluster:
+        os.environ["LOCALCLUSTER_KEEP"] = "1"
     yield where
-    shutil.rmtree(Path(".pytest-kind") / options.cluster_name, ignore_errors=True)
-    with contextlib.suppress(OSError):
-        Path(".pytest-kind").rmdir()
     if where != "context" and not options.keep_cluster:
         delete = [options.kind_bin, "delete", "cluster", f"--name={options.cluster_name}"]
         subprocess.run([*delete, f"--kubeconfig={options.kubeconfig}"], capture_output=True, check=False)
+    sweep_empty_folders(request.config.invocation_params.dir / ".pytest-kind")
+
+
+def sweep_empty_folders(below: Path) -> None:
+    """Remove what pytest-kind leaves in the working directory, also of runs that were killed."""
+    for folder in [*below.glob("*"), below]:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 @pytest.fixture(scope="session")
-def kind_cluster(request: pytest.FixtureRequest, place: places.Place) -> KindCluster:
+def kind_cluster(request: pytest.FixtureRequest, place: places.Place, scratch: Path) -> KindCluster:
     """pytest-kind's own fixture; a context of the user's is neither created nor deleted."""
     options = request.config.option
     if place != "context":
         created: KindCluster = request.getfixturevalue("kind_cluster")
         return created
-    kubeconfig = Path(options.kubeconfig)
+    kubeconfig = scratch / "context.kubeconfig"  # never the file that the user named
     places.extract_context(options.use_context, Path(options.kind_kubectl_bin), kubeconfig)
     adopted = KindCluster(options.cluster_name, kubeconfig, kubectl_path=Path(options.kind_kubectl_bin))
     adopted.api = pykube.HTTPClient(pykube.KubeConfig.from_file(str(kubeconfig)))
@@ -72,22 +79,21 @@ def cluster(
 ) -> Iterator[Cluster]:
     """The cluster with its Prometheus and audit log, as values."""
     with contextlib.ExitStack() as stack:
-        tools = Path(request.config.option.kind_kubectl_bin).parent
         if place == "local":
             about = places.local_cluster(kind_cluster.name)
-            url, configuration = about["PROMETHEUS_URL"], Path(about["PROMETHEUS_CONFIG"])
-            audit_log: Path | None = Path(about["AUDIT_LOG"])
-            stack.callback(keep_logs_of_failed_run, request, Path(about["LOGS"]), scratch)
+            url, configuration = about["PROMETHEUS_URL"], Path(about["LOCALCLUSTER_PROMETHEUS_CONFIG"])
+            audit_log: Path | None = Path(about["LOCALCLUSTER_AUDIT_LOG"])
+            stack.callback(end_failed_run, request, kind_cluster.name)
         else:
+            folder = scratch / "prometheus"
             url, configuration = stack.enter_context(
-                running_prometheus(places.binaries() / "prometheus", scratch / "prometheus")
+                running_prometheus(places.binaries() / "prometheus", folder)
             )
             audit_log = None
-            stack.callback(keep_logs_of_failed_run, request, scratch / "prometheus", scratch)
         yield Cluster(
             place=place,
             kubeconfig=Path(kind_cluster.kubeconfig_path),
-            binaries=tools,
+            binaries=Path(request.config.option.kind_kubectl_bin).parent,
             prometheus_url=url,
             prometheus_configuration=configuration,
             audit_log=audit_log,
@@ -95,21 +101,19 @@ def cluster(
         )
 
 
-def keep_logs_of_failed_run(request: pytest.FixtureRequest, logs: Path, scratch: Path) -> None:
-    """Copy the logs before the cluster goes; the path is printed above the summary."""
-    if request.session.testsfailed and logs.is_dir():
-        kept = scratch / "logs"
-        shutil.copytree(logs, kept, ignore=shutil.ignore_patterns("data"), dirs_exist_ok=True)
-        request.config.stash[LOGS] = kept
+def end_failed_run(request: pytest.FixtureRequest, name: str) -> None:
+    """After a failure the local control plane ends with its logs kept; where, stands above the summary."""
+    if request.session.testsfailed and not request.config.option.keep_cluster:
+        request.config.stash[LOGS] = places.down_with_logs(name)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def kubectl(cluster: Cluster) -> Kubectl:
     """kubectl as the cluster's administrator."""
     return Kubectl(cluster.binaries / "kubectl", cluster.environment)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def helm(cluster: Cluster) -> Helm:
     """helm as the cluster's administrator, with settings and caches of its own."""
     return Helm(cluster.binaries / "helm", cluster.environment)
@@ -132,7 +136,7 @@ def prometheus(cluster: Cluster) -> Iterator[Prometheus]:
         yield client
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def audit(cluster: Cluster, kubectl: Kubectl) -> Audit:
     """The API server's audit log as data; skips where there is none to read."""
     if cluster.audit_log is None:

@@ -77,6 +77,14 @@ def local_cluster(name: str) -> dict[str, Any]:
     return about
 
 
+def down_with_logs(name: str) -> str:
+    """End a local cluster and keep its logs; answers with the tool's own words about where they are."""
+    done = subprocess.run(
+        [LOCALCLUSTER, "down", name, "--keep-logs"], capture_output=True, text=True, timeout=120, check=False
+    )
+    return done.stderr.strip()
+
+
 def programs(place: Place, tools: Path) -> KindPrograms:
     """The programs for pytest-kind in `place`."""
     kind = KIND_FRONT if place == "local" else Path(shutil.which("kind") or "kind")

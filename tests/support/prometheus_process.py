@@ -13,6 +13,8 @@ from tests.support.waiting import wait_until
 CONFIGURATION = """\
 global:
   scrape_interval: 1s
+otlp:
+  translation_strategy: NoTranslation
 storage:
   tsdb:
     out_of_order_time_window: 30d
