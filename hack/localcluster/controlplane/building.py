@@ -80,7 +80,9 @@ def provide(toolset: str = "cluster") -> Path:
     """Folder of the programs, built now when need be (minutes with a cold Go cache)."""
     chosen = plan(toolset)
     if not chosen.folder.exists():
-        with locked(cache_root() / f"{chosen.key}.lock", waiting="another process builds the same, waiting for it"):
+        with locked(
+            cache_root() / f"{chosen.key}.lock", waiting="another process builds the same, waiting for it"
+        ):
             go = provide_go() if chosen.build else None
             chosen = plan(toolset)
             if not chosen.folder.exists():
@@ -106,7 +108,9 @@ def _build(chosen: Plan, go: GoToolchain | None) -> None:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     log.unlink(missing_ok=True)
-    say(f"{len(chosen.build)} programs built in {elapsed(time.monotonic() - started)}: {chosen.folder / 'bin'}")
+    say(
+        f"{len(chosen.build)} programs built in {elapsed(time.monotonic() - started)}: {chosen.folder / 'bin'}"
+    )
 
 
 def _build_with_go(go: GoToolchain, tools: Iterable[Tool], temporary: Path, log: Path) -> None:

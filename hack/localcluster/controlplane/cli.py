@@ -37,7 +37,9 @@ def guarded(run: Callable[[], None]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="localcluster", description="A real Kubernetes control plane from nothing.")
+    parser = argparse.ArgumentParser(
+        prog="localcluster", description="A real Kubernetes control plane from nothing."
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     build = commands.add_parser("build", help="build the programs, once for all checkouts of this machine")
@@ -54,7 +56,9 @@ def _parser() -> argparse.ArgumentParser:
     env = commands.add_parser("env", help="print what to export to use a cluster")
     env.set_defaults(run=_env)
     env.add_argument("--json", action="store_true", help="as one JSON object instead of shell exports")
-    watch = commands.add_parser("watch", help="wait for a cluster's owner to end, then remove it (started by `up`)")
+    watch = commands.add_parser(
+        "watch", help="wait for a cluster's owner to end, then remove it (started by `up`)"
+    )
     watch.set_defaults(run=lambda chosen: watchdog.watch(chosen.name))
     for command in (down, env, watch):
         command.add_argument("name", metavar="NAME")
@@ -69,10 +73,14 @@ def _add_up(up: argparse.ArgumentParser) -> None:
     up.set_defaults(run=_up)
     up.add_argument("name", metavar="NAME")
     life = up.add_mutually_exclusive_group()
-    life.add_argument("--owner", type=int, metavar="PID", help="remove it when this process ends; default: the caller")
+    life.add_argument(
+        "--owner", type=int, metavar="PID", help="remove it when this process ends; default: the caller"
+    )
     life.add_argument("--keep", action="store_true", help="keep it until `down`")
     up.add_argument("--no-prometheus", action="store_true", help="without Prometheus")
-    up.add_argument("--disable-qps-limits", action="store_true", help="no client and server rate limits; for benches")
+    up.add_argument(
+        "--disable-qps-limits", action="store_true", help="no client and server rate limits; for benches"
+    )
 
 
 def _build(chosen: argparse.Namespace) -> None:
@@ -104,4 +112,6 @@ def _env(chosen: argparse.Namespace) -> None:
 def _list(_chosen: argparse.Namespace) -> None:
     for record in all_records():
         holder = f"owner {record.owner.pid}" if record.owner else "kept"
-        print(f"{record.name}\t{'orphaned' if record.orphaned() else record.state}\t{holder}\t{record.folder}")
+        print(
+            f"{record.name}\t{'orphaned' if record.orphaned() else record.state}\t{holder}\t{record.folder}"
+        )

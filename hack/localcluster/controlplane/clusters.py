@@ -20,7 +20,7 @@ from .removal import keep_logs, name_lock, reap, remove
 
 _READY_WITHIN = 60.0
 """Seconds after which a cluster that is still not usable counts as failed."""
-_COLLISION = ("address already in use", "bind: address")
+_COLLISION = "address already in use"
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,15 @@ class _PortTaken(LocalClusterError):
 
 def up(wanted: Wanted) -> Record:
     """Start a cluster and return when pods can be made ready in it and Prometheus answers."""
+    if not hasattr(os, "pidfd_open"):
+        msg = "local clusters need Linux; elsewhere use kind with a Docker engine, or name a cluster by KUBECONFIG"
+        raise LocalClusterError(msg)
     started = time.monotonic()
     reap()
     folder = cluster_dir(wanted.name)
-    with locked(name_lock(wanted.name), waiting=f"another process changes cluster {wanted.name}, waiting for it"):
+    with locked(
+        name_lock(wanted.name), waiting=f"another process changes cluster {wanted.name}, waiting for it"
+    ):
         _refuse_existing(folder)
         try:
             record = _start(wanted, folder)
@@ -72,10 +77,9 @@ def _start(wanted: Wanted, folder: Path) -> Record:
         record = _reserve(wanted, folder)
         if record.owner:
             watchdog.start(record)
-        if record.prometheus:
-            prometheus.start(record)
+        metrics = prometheus.start(record) if record.prometheus else None
         kwok.create(record, disable_qps_limits=wanted.disable_qps_limits)
-        _wait_until_usable(record)
+        _wait_until_usable(record, metrics)
         record = record.ready()
         record.save()
     except (KeyboardInterrupt, Interrupted):
@@ -107,9 +111,13 @@ def _reserve(wanted: Wanted, folder: Path) -> Record:
     return record
 
 
-def _wait_until_usable(record: Record) -> None:
+def _wait_until_usable(record: Record, metrics: subprocess.Popen[bytes] | None) -> None:
     deadline = time.monotonic() + _READY_WITHIN
-    while not (kwok.usable(record) and (not record.prometheus or prometheus.answers(record))):
+    while not (kwok.usable(record) and (metrics is None or prometheus.answers(record))):
+        kwok.refuse_dead_components(record)
+        if metrics and metrics.poll() is not None:
+            msg = f"Prometheus ended with exit code {metrics.returncode}"
+            raise LocalClusterError(msg)
         if time.monotonic() > deadline:
             msg = f"cluster {record.name} was not usable within {_READY_WITHIN:.0f} s"
             raise LocalClusterError(msg)
@@ -119,7 +127,8 @@ def _wait_until_usable(record: Record) -> None:
 def _give_up(folder: Path, error: Exception) -> LocalClusterError:
     logs = keep_logs(folder)
     remove(folder)
-    if any(sign in log.read_text(encoding="utf-8", errors="replace") for log in logs.glob("*.log") for sign in _COLLISION):
+    said = [log.read_text(encoding="utf-8", errors="replace") for log in logs.glob("*.log")]
+    if any(_COLLISION in text for text in said):
         return _PortTaken(f"a port was taken meanwhile (logs: {logs})")
     return LocalClusterError(f"cluster {folder.name} did not start: {error}. Its logs are kept in {logs}")
 

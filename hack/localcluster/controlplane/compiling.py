@@ -26,12 +26,22 @@ _SAY_EVERY = 15.0
 
 
 @contextmanager
-def _own_group(command: Sequence[str | Path], environment: Mapping[str, str], out: int | IO[str]) -> Iterator[subprocess.Popen[str]]:
+def _own_group(
+    command: Sequence[str | Path], environment: Mapping[str, str], out: int
+) -> Iterator[subprocess.Popen[str]]:
     """Run `command` as leader of a session of its own; its whole group is dead when the block ends."""
     process = subprocess.Popen(
-        command, cwd=SOURCE, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE,
-        text=True, errors="replace", start_new_session=True, preexec_fn=die_with_parent,
-    )  # fmt: skip
+        command,
+        cwd=SOURCE,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=out,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+        preexec_fn=die_with_parent,  # noqa: PLW1509  # no thread runs yet when this is called
+    )
     try:
         yield process
     finally:
@@ -51,12 +61,14 @@ def _end_group(process: subprocess.Popen[str]) -> None:
     process.wait()
 
 
-def count_packages(go: GoToolchain, packages: Sequence[str], environment: Mapping[str, str], log: Path) -> int:
+def count_packages(
+    go: GoToolchain, packages: Sequence[str], environment: Mapping[str, str], log: Path
+) -> int:
     """Number of packages that the programs consist of; fetches the sources that are not there yet."""
     say("fetching the sources that are not in Go's module cache yet")
     started = time.monotonic()
     flags = [flag for flag in BUILD_FLAGS if flag.startswith("-tags")]
-    command = [go.command, "list", "-deps", *flags, "-f", "{{.ImportPath}}", *packages]
+    command: list[str | Path] = [go.command, "list", "-deps", *flags, "-f", "{{.ImportPath}}", *packages]
     with _own_group(command, environment, subprocess.PIPE) as process:
         listing, complaints = process.communicate()
     log.write_text(complaints, encoding="utf-8")
@@ -77,9 +89,20 @@ def compile_packages(
     names: Mapping[str, str],
 ) -> None:
     """Build `packages` into the folder `programs`. `names`: file name that Go gives → name of the tool."""
-    command = [go.command, "build", "-v", *BUILD_FLAGS, "-o", f"{programs}{os.sep}", *packages]
+    command: list[str | Path] = [
+        go.command,
+        "build",
+        "-v",
+        *BUILD_FLAGS,
+        "-o",
+        f"{programs}{os.sep}",
+        *packages,
+    ]
     progress = _Progress(programs, total, names)
-    with log.open("a", encoding="utf-8") as written, _own_group(command, environment, subprocess.DEVNULL) as process:
+    with (
+        log.open("a", encoding="utf-8") as written,
+        _own_group(command, environment, subprocess.DEVNULL) as process,
+    ):
         lines: queue.SimpleQueue[str] = queue.SimpleQueue()
         reader = threading.Thread(target=_read_lines, args=(process.stderr, lines), daemon=True)
         reader.start()
@@ -139,10 +162,12 @@ class _Progress:
     def look(self) -> None:
         """Report programs that appeared; without news, a line every 15 seconds."""
         now = time.monotonic()
-        for built_as in sorted(os.listdir(self._programs)):
+        for built_as in sorted(program.name for program in self._programs.iterdir()):
             if built_as in self._names and built_as not in self._finished:
                 self._finished.add(built_as)
-                self._say(now, f"{self._names[built_as]} is built ({len(self._finished)} of {len(self._names)})")
+                self._say(
+                    now, f"{self._names[built_as]} is built ({len(self._finished)} of {len(self._names)})"
+                )
         if now - self._said >= _SAY_EVERY:
             self._say(now, f"compiled {self._compiled} of at most {self._total} packages, now {self._last}")
 

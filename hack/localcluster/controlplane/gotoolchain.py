@@ -103,7 +103,12 @@ def _installers(temporary: Path) -> list[list[str]]:
     """
     pip_arguments = ["install", "--quiet", "--disable-pip-version-check"]
     found = []
-    if subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True, check=False).returncode == 0:
+    if (
+        subprocess.run(
+            [sys.executable, "-m", "pip", "--version"], capture_output=True, check=False
+        ).returncode
+        == 0
+    ):
         found.append([sys.executable, "-m", "pip", *pip_arguments])
     if uv := shutil.which("uv"):
         found.append([uv, "pip", "install", "--quiet", "--python", sys.executable])

@@ -33,7 +33,9 @@ def main(arguments: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="kind", description=__doc__.splitlines()[0] if __doc__ else None)
     verbs = parser.add_subparsers(required=True, metavar="COMMAND")
-    verbs.add_parser("get").add_subparsers(required=True).add_parser("clusters").set_defaults(run=_get_clusters)
+    verbs.add_parser("get").add_subparsers(required=True).add_parser("clusters").set_defaults(
+        run=_get_clusters
+    )
 
     create = verbs.add_parser("create").add_subparsers(required=True).add_parser("cluster")
     create.set_defaults(run=_create)

@@ -4,6 +4,7 @@ import json
 import os
 import ssl
 import subprocess
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from . import loopback
 from .errors import LocalClusterError
 from .places import SOURCE
 from .ports import listening
-from .processes import MARK
+from .processes import MARK, identify
 from .record import Record
 from .toolset import KUBERNETES
 
@@ -68,13 +69,31 @@ def environment(record: Record) -> Mapping[str, str]:
     return own | {"KWOK_WORKDIR": str(record.folder / "kwok"), MARK: str(record.folder), "PATH": path}
 
 
-def _run(record: Record, *command: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run one program of the cluster in a session of its own, so that Ctrl-C reaches only us."""
+def _run(record: Record, *arguments: str | Path) -> None:
+    """Run kwokctl in a session of its own, so that Ctrl-C reaches only us; fail as soon as a component dies.
+
+    kwokctl itself would go on waiting for two minutes.
+    """
     with log_path(record).open("a", encoding="utf-8") as log:
-        return subprocess.run(
-            command, cwd=record.folder, env=environment(record), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            text=True, start_new_session=True, timeout=180, check=False,
+        process = subprocess.Popen(
+            [record.programs / "kwokctl", *arguments], cwd=record.folder, env=environment(record),
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
+    while process.poll() is None:
+        refuse_dead_components(record)
+        time.sleep(0.05)
+    if process.returncode != 0:
+        msg = f"`kwokctl {arguments[0]} {arguments[1]}` ended with exit code {process.returncode}"
+        raise LocalClusterError(msg)
+
+
+def refuse_dead_components(record: Record) -> None:
+    """Raise when a component that kwokctl started has ended."""
+    for file in record.kwok_folder.glob("pids/*.pid"):
+        pid = file.read_text(encoding="ascii")
+        if pid and identify(int(pid)) is None:
+            msg = f"{file.stem} ended right after its start"
+            raise LocalClusterError(msg)
 
 
 def log_path(record: Record) -> Path:
@@ -86,17 +105,12 @@ def create(record: Record, *, disable_qps_limits: bool) -> None:
     """Start etcd, the API server, controller-manager, scheduler and kwok, and add one node."""
     config = record.folder / "kwokctl.yaml"
     config.write_text(configuration(record, disable_qps_limits=disable_qps_limits), encoding="utf-8")
-    record.pod_log.write_text("2026-01-01T00:00:00.000000000Z stdout F no container runs here\n", encoding="utf-8")
-    kwokctl = record.programs / "kwokctl"
+    record.pod_log.write_text(
+        "2026-01-01T00:00:00.000000000Z stdout F no container runs here\n", encoding="utf-8"
+    )
     linked = record.folder / "kubeconfig.linked"
-    done = _run(record, kwokctl, "create", "cluster", "--name", record.name, "--kubeconfig", linked, "--config", config)
-    if done.returncode != 0:
-        msg = f"`kwokctl create cluster` ended with exit code {done.returncode}"
-        raise LocalClusterError(msg)
-    done = _run(record, kwokctl, "scale", "node", "--name", record.name, "--replicas", "1")
-    if done.returncode != 0:
-        msg = f"`kwokctl scale node` ended with exit code {done.returncode}"
-        raise LocalClusterError(msg)
+    _run(record, "create", "cluster", "--name", record.name, "--kubeconfig", linked, "--config", config)
+    _run(record, "scale", "node", "--name", record.name, "--replicas", "1")
     _write_kubeconfig(record, linked)
 
 

@@ -21,7 +21,12 @@ def fits(tool: Tool, program: Path) -> bool:
     """Ask `program` for its version; False when it does not fit, fails or does not answer."""
     try:
         done = subprocess.run(
-            [program, *tool.version_args], capture_output=True, text=True, timeout=15, check=True, errors="replace"
+            [program, *tool.version_args],
+            capture_output=True,
+            text=True,
+            timeout=15,
+            check=True,
+            errors="replace",
         )
     except (OSError, subprocess.SubprocessError):
         return False
@@ -32,4 +37,6 @@ def find_fitting(tools: Iterable[Tool]) -> dict[str, Path]:
     """The fitting programs of this machine by tool name; the first on PATH of each name is asked."""
     path = search_path()
     found = {tool: shutil.which(tool.name, path=path) for tool in tools}
-    return {tool.name: Path(program) for tool, program in found.items() if program and fits(tool, Path(program))}
+    return {
+        tool.name: Path(program) for tool, program in found.items() if program and fits(tool, Path(program))
+    }

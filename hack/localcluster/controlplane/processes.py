@@ -98,9 +98,9 @@ def _carries_mark(pid: int, folder: Path) -> bool:
 
 def members(folder: Path) -> Iterator[int]:
     """Ids of the running processes that belong to the cluster in `folder`, but for the caller's own."""
-    for entry in os.listdir("/proc"):
-        if entry.isdigit() and int(entry) != os.getpid() and _carries_mark(int(entry), folder):
-            yield int(entry)
+    for pid in (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()):
+        if pid != os.getpid() and _carries_mark(pid, folder):
+            yield pid
 
 
 def _kill_member(pid: int, folder: Path) -> None:

@@ -23,8 +23,8 @@ CONFIG: dict[str, Any] = {
 backfill the past 30 days although newer samples exist."""
 
 
-def start(record: Record) -> None:
-    """Start Prometheus in the background; `answers` tells when it is ready."""
+def start(record: Record) -> subprocess.Popen[bytes]:
+    """Start Prometheus in the background and give its process; `answers` tells when it is ready."""
     folder = record.prometheus_config.parent
     folder.mkdir()
     record.prometheus_config.write_text(json.dumps(CONFIG, indent=2) + "\n", encoding="utf-8")
@@ -39,7 +39,7 @@ def start(record: Record) -> None:
         "--web.enable-otlp-receiver",
     ]
     with log_path(record).open("w", encoding="utf-8") as log:
-        subprocess.Popen(
+        return subprocess.Popen(
             command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             env=os.environ | {MARK: str(record.folder)},
         )  # fmt: skip

@@ -23,7 +23,9 @@ def name_lock(name: str) -> Path:
 def remove(folder: Path) -> None:
     """End all processes of the cluster in `folder` and remove it; call with the name's lock held."""
     end_members(folder)
-    with tempfile.TemporaryDirectory(dir=state_root(), prefix=".removing-", ignore_cleanup_errors=True) as doomed:
+    with tempfile.TemporaryDirectory(
+        dir=state_root(), prefix=".removing-", ignore_cleanup_errors=True
+    ) as doomed:
         folder.rename(Path(doomed) / folder.name)
 
 

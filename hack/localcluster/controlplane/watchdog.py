@@ -4,10 +4,10 @@ import os
 import subprocess
 import sys
 
-from .removal import remove_orphan
 from .places import SOURCE, cluster_dir
 from .processes import MARK, wait_for_end
 from .record import Record, load
+from .removal import remove_orphan
 
 
 def start(record: Record) -> None:
