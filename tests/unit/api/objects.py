@@ -1,0 +1,311 @@
+"""One table of good and bad objects. The models and the API server must say the same about each of them."""
+
+import copy
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+Document = dict[str, Any]
+ABSENT: Final = object()
+"""As a value in `Row.change`: take the field away."""
+
+MODEL_DEPLOYMENT: Final[Document] = {
+    "apiVersion": "modelrollback.dev/v1alpha1",
+    "kind": "ModelDeployment",
+    "metadata": {"name": "recommender"},
+    "spec": {
+        "components": [
+            {
+                "name": "model",
+                "targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "recommender"},
+            }
+        ]
+    },
+}
+ROLLBACK_POLICY: Final[Document] = {
+    "apiVersion": "modelrollback.dev/v1alpha1",
+    "kind": "RollbackPolicy",
+    "metadata": {"name": "recommender"},
+    "spec": {
+        "modelDeploymentRef": {"name": "recommender"},
+        "triggers": [
+            {
+                "name": "accuracy",
+                "query": 'model_quality{metric="accuracy",model="recommender"}',
+                "breach": {"operator": "LessThan", "threshold": "0.90"},
+                "for": "2m",
+            }
+        ],
+    },
+}
+ROLLBACK: Final[Document] = {
+    "apiVersion": "modelrollback.dev/v1alpha1",
+    "kind": "Rollback",
+    "metadata": {"name": "recommender-7f3c2a91d0"},
+    "spec": {
+        "modelDeploymentRef": {"name": "recommender"},
+        "policyRef": {"name": "recommender"},
+        "type": "Incident",
+        "targetVersion": "v12",
+        "fromVersion": "v13",
+        "fromDigest": "9c41" * 16,
+        "reason": "accuracy 0.81 < 0.90 for 2m",
+        "requestedBy": {"kind": "Policy", "name": "recommender"},
+    },
+}
+HALTED: Final[Document] = {
+    "conditions": [
+        {
+            "type": "Halted",
+            "status": "True",
+            "reason": "StepTimedOut",
+            "lastTransitionTime": "2026-01-05T10:00:00Z",
+        }
+    ]
+}
+RUNNING: Final[Document] = {"conditions": [{**HALTED["conditions"][0], "status": "False"}]}
+FINISHED: Final[Document] = {**RUNNING, "result": "Succeeded"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A base object with some fields set, and what is wrong with the outcome.
+
+    `change` maps a path such as `spec.triggers.0.for` to a value. `says` is a word that a refusal must contain,
+    from the models and from the API server: the field, so that people find it; None when the object is good.
+    """
+
+    id: str
+    base: Document
+    change: Document = field(default_factory=dict)
+    says: str | None = None
+
+    @property
+    def document(self) -> Document:
+        return with_fields(self.base, self.change)
+
+
+@dataclass(frozen=True)
+class Update:
+    """A Rollback as it is, with its status, and what somebody wants to make of its spec."""
+
+    id: str
+    status: Document
+    before: Document
+    after: Document
+    says: str | None = None
+
+    @property
+    def old(self) -> Document:
+        return with_fields(ROLLBACK, self.before)
+
+    @property
+    def new(self) -> Document:
+        return with_fields(ROLLBACK, self.after)
+
+
+def with_fields(base: Document, change: Document) -> Document:
+    """A copy of `base` with the fields at those paths set or, with ABSENT, gone."""
+    document = copy.deepcopy(base)
+    for path, value in change.items():
+        *parents, last = path.split(".")
+        place: Any = document
+        for key in parents:
+            place = place[int(key)] if isinstance(place, list) else place.setdefault(key, {})
+        if isinstance(place, list):
+            place.insert(int(last), value) if int(last) >= len(place) else place.__setitem__(int(last), value)
+        elif value is ABSENT:
+            del place[last]
+        else:
+            place[last] = value
+    return document
+
+
+def component(name: str, *depends_on: str, **more: Any) -> Document:
+    """A component of a ModelDeployment."""
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": name}
+    return {
+        "name": name,
+        "targetRef": target,
+        **({"dependsOn": list(depends_on)} if depends_on else {}),
+        **more,
+    }
+
+
+def trigger(name: str) -> Document:
+    """A trigger of a RollbackPolicy."""
+    return {"name": name, "query": "up", "breach": {"operator": "LessThan", "threshold": "1"}}
+
+
+def image_version(name: str, component_: str = "model", pin: str = "image") -> Document:
+    """A declared version with one value."""
+    return {"name": name, "values": [{"component": component_, "pin": pin, "value": "r/m:12"}]}
+
+
+PARTS: Final = "spec.components"
+VERSIONS: Final = "spec.versions"
+M, P, R = MODEL_DEPLOYMENT, ROLLBACK_POLICY, ROLLBACK
+IMAGE: Final = component("model", preset="ContainerImage", container="server")
+THRESHOLD: Final = "spec.triggers.0.breach.threshold"
+OPERATOR: Final = "spec.triggers.0.breach.operator"
+FOR: Final = "spec.triggers.0.for"
+PROBES: Final = "spec.validation.probes"
+HTTP: Final[Document] = {"service": "recommender", "port": 8080}
+
+MODEL_DEPLOYMENTS: Final = (
+    Row("the smallest ModelDeployment", M),
+    Row("a chain of components", M, {PARTS: [component("a"), component("b", "a")]}),
+    Row("a component listed before what it depends on", M, {PARTS: [component("b", "a"), component("a")]}),
+    Row("an image as the version", M, {PARTS: [IMAGE], VERSIONS: [image_version("v12")]}),
+    Row("null is absence", M, {"spec.components.0.container": None, "spec.components.0.type": None}),
+    Row("sixteen components", M, {PARTS: [component(f"c{i}") for i in range(16)]}),
+    Row("seventeen components", M, {PARTS: [component(f"c{i}") for i in range(17)]}, "components"),
+    Row("no component", M, {PARTS: []}, "components"),
+    Row("components missing", M, {PARTS: ABSENT}, "components"),
+    Row("spec missing", M, {"spec": ABSENT}, "spec"),
+    Row("two components of one name", M, {PARTS: [component("a"), component("a")]}, "component"),
+    Row("a component that depends on itself", M, {PARTS: [component("a", "a")]}, "depend"),
+    Row("dependsOn an unknown component", M, {PARTS: [component("a", "b")]}, "dependsOn"),
+    Row("an unknown field", M, {"spec.components.0.depnedsOn": ["a"]}, "depnedsOn"),
+    Row("an unknown component type", M, {"spec.components.0.type": "Thing"}, ".type"),
+    Row("a target kind that no preset knows", M, {"spec.components.0.targetRef.kind": "Job"}, ".kind"),
+    Row("a target of another API version", M, {"spec.components.0.targetRef.apiVersion": "v1"}, "apiVersion"),
+    Row("a target without a name", M, {"spec.components.0.targetRef.name": ""}, ".name"),
+    Row("a component name in capitals", M, {"spec.components.0.name": "Model"}, ".name"),
+    Row("a component name of 64 characters", M, {"spec.components.0.name": "a" * 64}, ".name"),
+    Row("an image without its container", M, {"spec.components.0.preset": "ContainerImage"}, "container"),
+    Row("a container without the image preset", M, {"spec.components.0.container": "server"}, "container"),
+    Row("a version of an unknown component", M, {PARTS: [IMAGE], VERSIONS: [image_version("v1", "x")]}, "version"),
+    Row("a version of an unknown pin", M, {PARTS: [IMAGE], VERSIONS: [image_version("v1", pin="x")]}, "pin"),
+    Row("a version of a pod template", M, {VERSIONS: [image_version("v1")]}, "version"),
+    Row("a version without values", M, {PARTS: [IMAGE], VERSIONS: [{"name": "v1", "values": []}]}, "values"),
+    Row("two versions of one name", M, {PARTS: [IMAGE], VERSIONS: [image_version("v1")] * 2}, "version"),
+    Row("a version name with a slash", M, {PARTS: [IMAGE], VERSIONS: [image_version("v/1")]}, ".name"),
+    Row("historyLimit 1", M, {"spec.versioning.historyLimit": 1}, "historyLimit"),
+    Row("historyLimit 101", M, {"spec.versioning.historyLimit": 101}, "historyLimit"),
+    Row("historyLimit as a string", M, {"spec.versioning.historyLimit": "20"}, "historyLimit"),
+    Row("historyLimit as a boolean", M, {"spec.versioning.historyLimit": True}, "historyLimit"),
+    Row("stabilizeFor in days", M, {"spec.versioning.stabilizeFor": "1d"}, "stabilizeFor"),
+)  # fmt: skip
+
+ROLLBACK_POLICIES: Final = (
+    Row("the smallest RollbackPolicy", P),
+    *(Row(f"threshold {t}", P, {THRESHOLD: t}) for t in ("0", "-1", "+.5", "1e-3", "100.25", "9" * 60 + "e99")),
+    *(
+        Row(f"threshold {t!r}", P, {THRESHOLD: t}, "threshold")
+        for t in ("NaN", "nan", "Infinity", "+Inf", "", " 1", "1\n", "1e999", "1,5", "0x10", "1_000", "90%", "1" * 65)
+    ),
+    Row("threshold as a number", P, {THRESHOLD: 0.9}, "threshold"),
+    Row("a range", P, {THRESHOLD: "0.8..1.2", OPERATOR: "Outside"}),
+    Row("a range of one point", P, {THRESHOLD: "1..1", OPERATOR: "Inside"}),
+    Row("a range the wrong way round", P, {THRESHOLD: "1.2..0.8", OPERATOR: "Inside"}, "low <= high"),
+    Row("a range with one end", P, {THRESHOLD: "0.8..", OPERATOR: "Outside"}, "threshold"),
+    Row("a range for LessThan", P, {THRESHOLD: "0.8..1.2"}, "range"),
+    Row("one decimal for Outside", P, {OPERATOR: "Outside"}, "range"),
+    Row("an unknown operator", P, {OPERATOR: "<"}, "operator"),
+    *(Row(f"for {d}", P, {FOR: d}) for d in ("0s", "500ms", "1h30m", "8784h", "90m", "1m1m")),
+    *(
+        Row(f"for {d!r}", P, {FOR: d}, ".for")
+        for d in ("7d", "2 m", "-1m", "1.5h", "2", "", "8785h", "1us", "999999999999999999h", "1m\n")
+    ),
+    Row("for as a number", P, {FOR: 120}, ".for"),
+    Row("interval below a second", P, {"spec.interval": "500ms"}, "interval"),
+    Row("interval over an hour", P, {"spec.interval": "61m"}, "interval"),
+    Row("stepTimeout over a day", P, {"spec.execution.stepTimeout": "25h"}, "stepTimeout"),
+    Row("no trigger", P, {"spec.triggers": []}, "triggers"),
+    Row("fifty triggers", P, {"spec.triggers": [trigger(f"t{i}") for i in range(50)]}),
+    Row("fifty-one triggers", P, {"spec.triggers": [trigger(f"t{i}") for i in range(51)]}, "triggers"),
+    Row("two triggers of one name", P, {"spec.triggers": [trigger("a"), trigger("a")]}, "trigger"),
+    Row("a trigger without a query", P, {"spec.triggers.0.query": ABSENT}, ".query"),
+    Row("an empty query", P, {"spec.triggers.0.query": ""}, ".query"),
+    Row("a query of 4097 characters", P, {"spec.triggers.0.query": "x" * 4097}, ".query"),
+    Row("series", P, {"spec.triggers.0.series": {"model": "recommender", "_x9": ""}}),
+    Row("series with a bad label name", P, {"spec.triggers.0.series": {"9model": "recommender"}}, "series"),
+    Row("series with a label name too long", P, {"spec.triggers.0.series": {"m" * 129: "x"}}, "series"),
+    Row("series with a label value too long", P, {"spec.triggers.0.series": {"m": "x" * 257}}, "series"),
+    Row("series with 17 labels", P, {"spec.triggers.0.series": {f"l{i}": "x" for i in range(17)}}, "series"),
+    Row("consecutive 0", P, {"spec.triggers.0.consecutive": 0}, "consecutive"),
+    Row("consecutive 1001", P, {"spec.triggers.0.consecutive": 1001}, "consecutive"),
+    Row("consecutive as a fraction", P, {"spec.triggers.0.consecutive": 1.5}, "consecutive"),
+    Row("onError Healthy", P, {"spec.triggers.0.onError": "Healthy"}, "onError"),
+    Row("an unknown mode", P, {"spec.mode": "DryRun"}, ".mode"),
+    Row("mode null is its default", P, {"spec.mode": None}),
+    Row("a metrics source that is a URL", P, {"spec.metricsSource": "http://prometheus:9090"}, "metricsSource"),
+    Row("a reference across namespaces", P, {"spec.modelDeploymentRef.namespace": "other"}, "namespace"),
+    Row("an unknown field of a policy", P, {"spec.cooldwon": "30m"}, "cooldwon"),
+    Row("Pinned with its version", P, {"spec.target": {"strategy": "Pinned", "version": "v12"}}),
+    Row("Pinned without a version", P, {"spec.target": {"strategy": "Pinned"}}, "version"),
+    Row("a version without Pinned", P, {"spec.target": {"version": "v12"}}, "version"),
+    Row("every kind of probe", P, {PROBES: [
+        {"name": "ready", "readiness": {}},
+        {"name": "answers", "http": {**HTTP, "expectVersion": {"jsonPath": "$.models[0].version"}}},
+        {"name": "recovered", "trigger": "accuracy"},
+    ]}),
+    Row("a probe of no kind", P, {PROBES: [{"name": "a"}]}, "probe"),
+    Row("a probe of two kinds", P, {PROBES: [{"name": "a", "readiness": {}, "trigger": "accuracy"}]}, "probe"),
+    Row("a probe of an unknown trigger", P, {PROBES: [{"name": "a", "trigger": "nope"}]}, "probe"),
+    Row("two probes of one name", P, {PROBES: [{"name": "a", "readiness": {}}] * 2}, "probe"),
+    Row("an option of the readiness probe", P, {PROBES: [{"name": "a", "readiness": {"x": 1}}]}, "readiness"),
+    Row("port 0", P, {PROBES: [{"name": "a", "http": {**HTTP, "port": 0}}]}, ".port"),
+    Row("port 65536", P, {PROBES: [{"name": "a", "http": {**HTTP, "port": 65536}}]}, ".port"),
+    Row("a path that is a URL", P, {PROBES: [{"name": "a", "http": {**HTTP, "path": "http://x/"}}]}, ".path"),
+    Row("expectStatus 600", P, {PROBES: [{"name": "a", "http": {**HTTP, "expectStatus": 600}}]}, "expectStatus"),
+    Row("a JSONPath with a filter", P, {PROBES: [
+        {"name": "a", "http": {**HTTP, "expectVersion": {"jsonPath": "$..v"}}},
+    ]}, "jsonPath"),
+)  # fmt: skip
+
+ROLLBACKS: Final = (
+    Row("a Rollback", R),
+    Row("a Rollback with an intent time", R, {"spec.intentAt": "2026-01-05T10:00:00.123Z"}),
+    Row("intentAt with an offset", R, {"spec.intentAt": "2026-01-05T11:00:00+01:00"}),
+    Row("intentAt without a zone", R, {"spec.intentAt": "2026-01-05T10:00:00"}, "intentAt"),
+    Row("intentAt as a day", R, {"spec.intentAt": "2026-01-05"}, "intentAt"),
+    Row("intentAt on a day that does not exist", R, {"spec.intentAt": "2026-02-30T10:00:00Z"}, "intentAt"),
+    Row("an unknown intent", R, {"spec.intent": "Stop"}, "intent"),
+    Row("a type that has no behaviour yet", R, {"spec.type": "Drill"}, ".type"),
+    Row("requested by a person", R, {"spec.requestedBy.kind": "User"}, ".kind"),
+    Row("no reason", R, {"spec.reason": ABSENT}, "reason"),
+    Row("a reason of 1025 characters", R, {"spec.reason": "x" * 1025}, "reason"),
+    Row("a digest in capitals", R, {"spec.fromDigest": "9C41" * 16}, "fromDigest"),
+    Row("a short digest", R, {"spec.fromDigest": "9c41"}, "fromDigest"),
+    Row("an unknown onAbort", R, {"spec.onAbort": "Restart"}, "onAbort"),
+)  # fmt: skip
+
+OBJECTS: Final = (*MODEL_DEPLOYMENTS, *ROLLBACK_POLICIES, *ROLLBACKS)
+
+AT: Final = "spec.intentAt"
+INTENT: Final = "spec.intent"
+ONE: Final = "2026-01-05T10:00:00Z"
+TWO: Final = "2026-01-05T10:05:00Z"
+
+UPDATES: Final = (
+    Update("nothing changes", RUNNING, {}, {}),
+    Update("abort while it runs", RUNNING, {}, {INTENT: "Abort"}),
+    Update("abort before it has a status", {}, {}, {INTENT: "Abort"}),
+    Update("abort while halted", HALTED, {}, {INTENT: "Abort"}),
+    Update("resume while halted", HALTED, {}, {INTENT: "Resume"}),
+    Update("resume once more while halted", HALTED, {INTENT: "Resume", AT: ONE}, {INTENT: "Resume", AT: TWO}),
+    Update("abort after a resume", RUNNING, {INTENT: "Resume"}, {INTENT: "Abort"}),
+    Update("leave things as they are on abort", RUNNING, {}, {INTENT: "Abort", "spec.onAbort": "Leave"}),
+    Update("finished and unchanged", FINISHED, {INTENT: "Abort"}, {INTENT: "Abort"}),
+    Update("resume while it runs", RUNNING, {}, {INTENT: "Resume"}, "Halted"),
+    Update("resume before it has a status", {}, {}, {INTENT: "Resume"}, "Halted"),
+    Update("resume once more while it runs", RUNNING, {INTENT: "Resume"}, {INTENT: "Resume", AT: TWO}, "Halted"),
+    Update("take an abort back", RUNNING, {INTENT: "Abort"}, {}, "intent"),
+    Update("abort when finished", FINISHED, {}, {INTENT: "Abort"}, "finished"),
+    Update("a new request when finished", FINISHED, {INTENT: "Abort"}, {INTENT: "Abort", AT: ONE}, "finished"),
+    Update("a later request when finished", FINISHED, {AT: ONE}, {AT: TWO}, "finished"),
+    Update("another model", RUNNING, {}, {"spec.modelDeploymentRef.name": "x"}, "modelDeploymentRef"),
+    Update("another policy", RUNNING, {}, {"spec.policyRef.name": "x"}, "policyRef"),
+    Update("another target", RUNNING, {}, {"spec.targetVersion": "v11"}, "targetVersion"),
+    Update("another bad version", RUNNING, {}, {"spec.fromVersion": "v14"}, "fromVersion"),
+    Update("another digest", RUNNING, {}, {"spec.fromDigest": "0" * 64}, "fromDigest"),
+    Update("another reason", RUNNING, {}, {"spec.reason": "because"}, "reason"),
+    Update("another requester", RUNNING, {}, {"spec.requestedBy.name": "x"}, "requestedBy"),
+)  # fmt: skip
+
+CIRCLES: Final = (
+    Row("a circle of two", M, {PARTS: [component("a", "b"), component("b", "a")]}, "circle"),
+    Row("a circle of three", M, {PARTS: [component(a, b) for a, b in ("ab", "bc", "ca")]}, "circle"),
+    Row("a circle of sixteen", M, {PARTS: [component(f"c{i}", f"c{(i + 1) % 16}") for i in range(16)]}, "circle"),
+)  # fmt: skip
