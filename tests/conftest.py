@@ -2,7 +2,6 @@
 
 import signal
 import uuid
-from types import FrameType
 
 import pytest
 
@@ -60,12 +59,10 @@ def pytest_configure(config: pytest.Config) -> None:
             raise pytest.UsageError(str(error)) from None
     if config.option.cluster_name == PYTEST_KIND_DEFAULT_NAME:
         config.option.cluster_name = f"test-{uuid.uuid4().hex[:8]}"
-    signal.signal(signal.SIGTERM, _end_like_ctrl_c)
-
-
-def _end_like_ctrl_c(_number: int, _frame: FrameType | None) -> None:
-    """A polite kill stops the cluster too: pytest takes its fixtures down on KeyboardInterrupt."""
-    raise KeyboardInterrupt
+    # pytest takes its fixtures down on KeyboardInterrupt: so a polite kill ends the cluster, and SIGINT does where a
+    # shell has it ignored, as for background jobs.
+    for request_to_stop in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(request_to_stop, signal.default_int_handler)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -43,6 +43,7 @@ def running_prometheus(binary: Path, folder: Path) -> Iterator[tuple[str, Path]]
             [
                 *(binary, f"--config.file={configuration}", f"--storage.tsdb.path={folder / 'data'}"),
                 *("--web.enable-lifecycle", "--web.enable-otlp-receiver"),
+                "--scrape.discovery-reload-interval=50ms",  # else a new job waits up to 5 s for its first scrape
                 f"--web.listen-address={url.removeprefix('http://')}",
             ],
             stdout=output,
