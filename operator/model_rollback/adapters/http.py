@@ -41,7 +41,7 @@ class Endpoint:
         application.router.add_get("/healthz", self._check("healthz", healthy))
         application.router.add_get("/readyz", self._check("readyz", ready))
         application.router.add_get("/metrics", self._metrics)
-        self._runner = web.AppRunner(application, access_log=None)
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
 
     @property
     def port(self) -> int:
@@ -54,7 +54,7 @@ class Endpoint:
         """Listens. Raises OSError when the port is taken."""
         await self._runner.setup()
         try:
-            await web.TCPSite(self._runner, self._host, self._wanted_port, shutdown_timeout=1.0).start()
+            await web.TCPSite(self._runner, self._host, self._wanted_port).start()
         except OSError:
             await self._runner.cleanup()
             raise

@@ -169,6 +169,17 @@ class PrometheusSource:
 
     def _inspect(self, response: requests.Response, *_: Any, **__: Any) -> None:
         """Reads the body within bounds and judges it before the library sees it. Raises MetricsError."""
+        try:
+            payload = self._judge(response)
+        except BaseException:
+            # requests hands a response on that a hook refused to nobody: its connection would be lost.
+            response.close()
+            raise
+        # The library would decode the same bytes again, and then drop half of it.
+        response.json = lambda **_kwargs: payload  # type: ignore[method-assign]
+        self._call.payload = payload
+
+    def _judge(self, response: requests.Response) -> dict[str, Any]:
         if response.is_redirect:
             raise self._error(
                 "not_prometheus",
@@ -188,9 +199,7 @@ class PrometheusSource:
             ) from None
         if not isinstance(payload, dict) or payload.get("status") != "success":
             raise refusal(response.status_code, body, self._url)
-        # The library would decode the same bytes again, and then drop half of it.
-        response.json = lambda **_kwargs: payload  # type: ignore[method-assign]
-        self._call.payload = payload
+        return payload
 
 
 class _BoundedBody:

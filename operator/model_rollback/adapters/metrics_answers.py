@@ -84,7 +84,7 @@ def _kind(status: int, error_type: str, *, known: bool) -> str:
 
 
 def _sample(series: Mapping[str, Any]) -> Sample:
-    if "value" not in series:
+    if "histogram" in series:
         raise MetricsError(
             "unexpected_type",
             "query must return numbers, this has native histograms: use histogram_quantile() or the like",

@@ -3,6 +3,7 @@
 import asyncio
 import ipaddress
 import json
+import os
 import re
 import socket
 from collections.abc import Mapping
@@ -159,6 +160,9 @@ async def _bounded(response: aiohttp.ClientResponse, limit: int) -> bytes | None
 def _reason(error: Exception) -> str:
     """The innermost words: aiohttp wraps what the resolver and the socket said."""
     inner = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    # asyncio's own text for a failed connect names an address and no cause; a resolver's error number is none of errno.
+    if isinstance(inner, OSError) and inner.errno and not isinstance(inner, socket.gaierror):
+        return os.strerror(inner.errno)
     return getattr(inner, "strerror", None) or str(inner) or type(inner).__name__
 
 

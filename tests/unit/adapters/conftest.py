@@ -1,0 +1,22 @@
+"""What the adapters' tests share."""
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+from pytest_httpserver import HTTPServer
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port of loopback on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def threaded() -> Iterator[HTTPServer]:
+    """An HTTP server that answers several requests at a time."""
+    with HTTPServer(host="127.0.0.1", threaded=True) as server:
+        yield server
