@@ -83,7 +83,7 @@ def fresh_namespace(cluster: Cluster) -> Iterator[Callable[..., str]]:
 def install(cluster: Cluster, fresh_namespace: Callable[..., str]) -> Iterator[Callable[..., Release]]:
     """`install(watched=NAMESPACE, *options)`: installs, waits until the Deployment is ready; uninstalls at the end.
 
-    CRDs may be there from other tests, hence --take-ownership.
+    CRDs may be there from other tests, applied by kubectl: hence --take-ownership and --force-conflicts.
     """
     helm = Helm(cluster.binaries / "helm", cluster.environment)
     kubectl = Kubectl(cluster.binaries / "kubectl", cluster.environment)
@@ -94,7 +94,16 @@ def install(cluster: Cluster, fresh_namespace: Callable[..., str]) -> Iterator[C
         name = f"r{uuid.uuid4().hex[:6]}"
         releases.append((name, namespace))
         helm(
-            *("install", name, CHART, "--take-ownership", "--wait", "--timeout=100s", *options),
+            *(
+                "install",
+                name,
+                CHART,
+                "--take-ownership",
+                "--force-conflicts",
+                "--wait",
+                "--timeout=100s",
+                *options,
+            ),
             namespace=namespace,
         )
         return Release(name, namespace, watched, kubectl)
