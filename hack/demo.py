@@ -9,7 +9,6 @@ from pathlib import Path
 
 import requests
 from rich.console import Console
-from rich.table import Table
 
 LOCALCLUSTER = Path(__file__).resolve().parent / "localcluster/localcluster"
 DEPLOYMENT = "recommender"
@@ -29,12 +28,12 @@ class Tools:
     def kubectl(self, *words: str) -> str:
         return ask(self._kubectl, *words, environment=self._environment)
 
-    def scraped_jobs(self) -> dict[str, str]:
-        """What Prometheus scrapes: job → health."""
-        answer = requests.get(f"{self._prometheus}/api/v1/targets", params={"state": "active"}, timeout=10)
+    def prometheus_version(self) -> str:
+        """What Prometheus says about itself."""
+        answer = requests.get(f"{self._prometheus}/api/v1/status/buildinfo", timeout=10)
         answer.raise_for_status()
-        targets = answer.json()["data"]["activeTargets"]
-        return {target["labels"]["job"]: target["health"] for target in targets}
+        version: str = answer.json()["data"]["version"]
+        return version
 
 
 def ask(program: Path, *words: str, environment: dict[str, str] | None = None) -> str:
@@ -45,7 +44,7 @@ def ask(program: Path, *words: str, environment: dict[str, str] | None = None) -
 
 
 def show(tools: Tools) -> None:
-    """Nodes, a rollout and Prometheus, each asked of the real thing."""
+    """Nodes, a rollout, the API server and Prometheus, each asked of the real thing."""
     nodes = json.loads(tools.kubectl("get", "nodes", "--output=json"))["items"]
     console.print(f"Nodes (played by kwok): {', '.join(node['metadata']['name'] for node in nodes)}")
 
@@ -55,10 +54,8 @@ def show(tools: Tools) -> None:
     console.print(f"A Deployment of two replicas rolled out in {time.monotonic() - started:.1f} s:\n")
     console.print(tools.kubectl("get", "deployments,replicasets,pods"), soft_wrap=True)
 
-    table = Table("job", "health", title="What Prometheus scrapes")
-    for job, health in sorted(tools.scraped_jobs().items()):
-        table.add_row(job, health)
-    console.print(table)
+    server = json.loads(tools.kubectl("version", "--output=json"))["serverVersion"]["gitVersion"]
+    console.print(f"API server {server}, Prometheus {tools.prometheus_version()}\n")
 
 
 def main() -> int:
