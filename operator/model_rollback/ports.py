@@ -59,10 +59,15 @@ class ProbeAnswer:
 
 @dataclass(frozen=True, slots=True)
 class WatchEvent:
-    """One change of a watched kind. `Synced` marks the end of a list: what was not seen since `Listing` is gone."""
+    """One change of a watched kind. `Synced` marks the end of a list: what was not seen since `Listing` is gone.
 
-    type: Literal["Listing", "Synced", "Upserted", "Deleted"]
+    `Unavailable`: the API server refuses the list or cannot be reached, `message` says why; a `Synced` follows when
+    it is over.
+    """
+
+    type: Literal["Listing", "Synced", "Upserted", "Deleted", "Unavailable"]
     object: Object | None = None
+    message: str = ""
 
 
 class Clock(Protocol):
@@ -111,7 +116,8 @@ class Watches(Protocol):
     def watch(self, api_version: str, kind: str) -> AsyncIterator[WatchEvent]:
         """Endless: lists, watches, reconnects with back-off, lists again when the server forgot (410).
 
-        Raises nothing but cancellation; while the API server refuses, it yields nothing and logs why.
+        Raises nothing but cancellation. While the API server refuses or cannot be reached: one `Unavailable`
+        for each new reason, then silence until the next list succeeds.
         """
 
 

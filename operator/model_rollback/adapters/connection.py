@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
+import yaml
 from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
 
@@ -228,7 +229,15 @@ async def connect(
                 "no cluster is named: pass --kubeconfig, set KUBECONFIG, or run in a Pod with a ServiceAccount"
             )
         client = ApiClient(configuration)
-    except (ConfigException, OSError, ValueError, TypeError, KeyError) as error:
+    except (
+        ConfigException,
+        OSError,
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        yaml.YAMLError,
+    ) as error:
         source = f"kubeconfig {path}" if path else "the Pod's ServiceAccount"
         raise NotConfiguredError(f"{source} cannot be used: {error}") from error
     return Connection(client, total=total, connect=connect_timeout)

@@ -35,6 +35,8 @@ class WatchTiming:
     silence: float = 90.0
     first_pause: float = 0.5
     longest_pause: float = 30.0
+    attempts: int = 3
+    """Watches that may fail in a row before the kind counts as unavailable and is listed again."""
 
 
 @dataclass(slots=True)
@@ -52,10 +54,16 @@ class _BackOff:
             _log.info("watch recovered", kind=self.what, failures=self.failures)
         self.failures, self.said = 0, ""
 
+    def is_news(self, error: ClusterError) -> bool:
+        """Whether this reason was not given before; logs it then."""
+        if str(error) == self.said:
+            return False
+        self.said = str(error)
+        _log.warning("watch interrupted; trying again", kind=self.what, error=self.said)
+        return True
+
     async def pause(self, error: ClusterError) -> None:
-        if str(error) != self.said:
-            self.said = str(error)
-            _log.warning("watch interrupted; trying again", kind=self.what, error=self.said)
+        self.is_news(error)
         ceiling = min(self.timing.longest_pause, self.timing.first_pause * 2 ** min(self.failures, 16))
         self.failures += 1
         asked = error.retry_after if isinstance(error, Unavailable) and error.retry_after is not None else 0.0
@@ -103,6 +111,8 @@ class ClusterWatches:
                 _log.info("listing again: the server forgot the resource version", kind=kind)
                 await asyncio.sleep(self._timing.first_pause)
             except ClusterError as error:
+                if back_off.is_news(error):
+                    yield WatchEvent("Unavailable", message=str(error))
                 await back_off.pause(error)
 
     async def _list(
@@ -165,6 +175,8 @@ class ClusterWatches:
             except GoneError:
                 raise
             except ClusterError as error:
+                if back_off.failures + 1 >= self._timing.attempts:
+                    raise
                 await back_off.pause(error)
             else:
                 # An end in order costs nothing; one without any event could be a proxy that hangs up at once.

@@ -156,6 +156,19 @@ class Versioning(ApiModel):
     ] = 20
 
 
+def _no_circle() -> str:
+    """CEL: `dependsOn` runs in no circle.
+
+    CEL has neither loops nor variables. A list of one list, mapped again and again, serves as both: it starts as the
+    components that wait for nothing, each round adds those that wait for these only, and after as many rounds as
+    there can be components, those of a circle, and those behind it, are the ones still missing.
+    """
+    done = "[self.components.filter(c, !has(c.dependsOn) || c.dependsOn.size() == 0).map(c, c.name)]"
+    for _ in range(MAX_COMPONENTS - 1):
+        done += ".map(done, self.components.filter(c, !has(c.dependsOn) || c.dependsOn.all(d, d in done)).map(c, c.name))"
+    return f"{done}[0].size() == self.components.size()"
+
+
 class ModelDeploymentSpec(ApiModel):
     """The AI system: its components and its versions."""
 
@@ -164,6 +177,7 @@ class ModelDeploymentSpec(ApiModel):
             "self.components.all(c, !has(c.dependsOn) || c.dependsOn.all(d, self.components.exists(x, x.name == d)))",
             "dependsOn names a component that is not in this list",
         ),
+        rule(_no_circle(), "dependsOn runs in a circle"),
         rule(
             "!has(self.versions) || self.versions.all(v, v.values.all(p, self.components.exists(c, c.name == p.component "
             "&& c.preset == 'ContainerImage' && p.pin == 'image')))",

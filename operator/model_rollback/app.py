@@ -1,0 +1,180 @@
+"""Composition root: settings in, running operator out."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Mapping
+
+import kopf
+import structlog
+
+from model_rollback import telemetry
+from model_rollback.adapters.clock import SystemClock
+from model_rollback.adapters.connection import Connection, connect
+from model_rollback.adapters.events import EventRecorder
+from model_rollback.adapters.http import Endpoint
+from model_rollback.adapters.metrics import PrometheusSource, SourceConfig
+from model_rollback.adapters.objects import ClusterObjects, Paths
+from model_rollback.adapters.probes import ServiceProbes
+from model_rollback.adapters.watches import ClusterWatches
+from model_rollback.engine.runtime import Runtime
+from model_rollback.handlers.registry import Lifecycle, build_registry
+from model_rollback.handlers.supervisor import supervise
+from model_rollback.ports import Clock
+from model_rollback.settings import MetricsSourceSettings, Settings
+
+log = structlog.get_logger(__name__)
+
+_KOPF_EXIT = 8.0
+_DRAIN = 2.0
+_EPOCH = 0
+"""One replica writes, so there is one epoch; a standby needs an election that numbers its leaders."""
+
+
+class App:
+    """The operator as one object: `run` until `stop`. The clock is a parameter; everything else is in the settings."""
+
+    def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
+        self._settings = settings
+        self._clock = clock or SystemClock()
+        self._stop = asyncio.Event()
+        self._watching = asyncio.Event()
+        self.started = asyncio.Event()
+        self.port = 0
+
+    def stop(self) -> None:
+        """Asks `run` to end; safe at any moment and more than once."""
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Runs until `stop`.
+
+        Raises:
+            NotConfiguredError: no cluster is named.
+            OSError: the port for health checks and metrics is taken.
+        """
+        connection = await connect(str(self._settings.kubeconfig) if self._settings.kubeconfig else None)
+        sources = {name: make_source(s) for name, s in self._settings.metrics_sources.items()}
+        try:
+            await self._run(connection, sources)
+        finally:
+            for source in sources.values():
+                source.close()
+            await connection.close()
+            log.info("operator stopped")
+
+    async def _run(self, connection: Connection, sources: Mapping[str, PrometheusSource]) -> None:
+        paths = Paths(connection)
+        recorder = EventRecorder(
+            connection,
+            self._clock,
+            reporting_instance=self._settings.pod_name,
+            registry=telemetry.REGISTRY,
+            paths=paths,
+        )
+        runtime = Runtime(
+            objects=ClusterObjects(connection, paths),
+            watches=ClusterWatches(connection, paths, namespaces=self._settings.namespaces),
+            sources=sources,
+            http=ServiceProbes(self._settings.probes.overrides()),
+            recorder=recorder,
+            clock=self._clock,
+            epoch=_EPOCH,
+        )
+        endpoint = Endpoint(
+            self._settings.http.host,
+            self._settings.http.port,
+            healthy=self._healthy,
+            ready=self._ready,
+            registry=telemetry.REGISTRY,
+        )
+        await endpoint.start()
+        self.port = endpoint.port
+        log.info(
+            "operator started", port=self.port, sources=sorted(sources), namespaces=self._settings.namespaces
+        )
+        lifecycle = Lifecycle(self._kopf_started, lambda: None, lambda: self._login(connection))
+        self._engine = asyncio.create_task(runtime.run(), name="engine")
+        events = asyncio.create_task(recorder.run(), name="events")
+        watching = asyncio.create_task(
+            supervise(
+                lambda: build_registry(runtime, lifecycle),
+                namespaces=self._settings.namespaces,
+                stop=self._stop,
+                ready=self._watching,
+            ),
+            name="kopf",
+        )
+        self._catch_signals()
+        self.started.set()
+        try:
+            await asyncio.wait(
+                [asyncio.ensure_future(self._stop.wait()), self._engine], return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            self._stop.set()
+            await self._end(watching, events, recorder, endpoint)
+
+    async def _end(
+        self,
+        watching: asyncio.Task[None],
+        events: asyncio.Task[None],
+        recorder: EventRecorder,
+        endpoint: Endpoint,
+    ) -> None:
+        failure = self._engine.exception() if self._engine.done() and not self._engine.cancelled() else None
+        self._engine.cancel()
+        with contextlib.suppress(asyncio.CancelledError, Exception):
+            await self._engine
+        await asyncio.wait([watching], timeout=_KOPF_EXIT)
+        watching.cancel()
+        await recorder.drain(_DRAIN)
+        events.cancel()
+        await asyncio.gather(watching, events, return_exceptions=True)
+        await endpoint.stop()
+        if failure is not None:
+            raise failure
+
+    def _kopf_started(self) -> None:
+        # kopf takes the signals for itself each time it starts; a signal must end the whole process, not kopf alone.
+        self._catch_signals()
+
+    def _catch_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):
+                loop.add_signal_handler(number, self.stop)
+
+    async def _login(self, connection: Connection) -> kopf.ConnectionInfo:
+        login = await connection.login()
+        return kopf.ConnectionInfo(
+            server=login.server,
+            ca_path=login.ca_file,
+            insecure=login.insecure,
+            scheme=login.scheme,
+            token=login.token,
+            certificate_path=login.certificate_file,
+            private_key_path=login.key_file,
+            proxy_url=login.proxy_url,
+        )
+
+    def _healthy(self) -> tuple[bool, Mapping[str, str]]:
+        alive = not self._engine.done()
+        return alive, {"engine": "running" if alive else "ended"}
+
+    def _ready(self) -> tuple[bool, Mapping[str, str]]:
+        watching = self._watching.is_set()
+        return watching, {"watches": "established" if watching else "not established yet"}
+
+
+def make_source(settings: MetricsSourceSettings) -> PrometheusSource:
+    """The adapter for one configured source."""
+    return PrometheusSource(
+        SourceConfig(
+            url=str(settings.url),
+            timeout=settings.timeout.total_seconds(),
+            headers=settings.headers,
+            bearer_token_file=str(settings.bearer_token_file) if settings.bearer_token_file else None,
+            ca_file=str(settings.ca_file) if settings.ca_file else None,
+        )
+    )

@@ -1,0 +1,266 @@
+"""From one observation of a policy to what is to be done: its status, what to announce, and whether to roll back."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from model_rollback.api.conditions import Condition, condition, find_condition, merge_conditions
+from model_rollback.api.reasons import Reason
+from model_rollback.api.types import format_duration
+from model_rollback.api.v1alpha1.rollback import Evidence, Sample
+from model_rollback.api.v1alpha1.rollback_policy import (
+    RollbackPolicySpec,
+    RollbackPolicyStatus,
+    Trigger,
+    TriggerStatus,
+)
+from model_rollback.core.candidates import Candidate, choose
+from model_rollback.core.gates import Observation, first_block
+from model_rollback.core.measure import in_words, show_value
+from model_rollback.core.triggers import TriggerMemory
+
+_EVIDENCE_SAMPLES = 20
+
+Say = Callable[[str, bool | None, Reason, str], Condition]
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """Something to tell once: an Event and a log line."""
+
+    reason: Reason
+    message: str
+    warning: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Roll back now. `observe_only`: say so and write nothing."""
+
+    candidate: Candidate
+    reason: str
+    evidence: tuple[Evidence, ...]
+    observe_only: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The status to write when it differs from the old one, and the effects."""
+
+    status: RollbackPolicyStatus
+    announcements: tuple[Announcement, ...]
+    start: Start | None
+
+
+def decide(observation: Observation, before: RollbackPolicyStatus, *, generation: int) -> Decision:
+    """Deterministic; on the state after its own effects it adds none."""
+    o = observation
+    triggers = tuple(_trigger_status(name, memory, before) for name, memory in o.triggers.items())
+    blocked = first_block(o)
+    start = None if blocked is not None else _start(o, generation)
+    said = _conditions(o, triggers, blocked is None, before, generation, start)
+    if blocked is not None:
+        said["Armed"] = condition(
+            "Armed",
+            status=False,
+            reason=blocked.reason,
+            message=blocked.message,
+            at=o.now,
+            generation=generation,
+        )
+    kept = [c for c in before.conditions if c.type != "Stalled" or "Stalled" in said]
+    status = before.model_copy(
+        update={
+            "observed_generation": generation,
+            "triggers": triggers,
+            "conditions": merge_conditions(kept, said.values()),
+        }
+    )
+    already_said = _reason(before, "Breached") == Reason.WOULD_ROLL_BACK
+    if start is not None and start.observe_only and already_said:
+        start = None
+    return Decision(status, _announcements(o, before, status), start)
+
+
+def _trigger_status(name: str, memory: TriggerMemory, before: RollbackPolicyStatus) -> TriggerStatus:
+    """A new entry where the state changed; else the old one, so that an unchanged trigger costs no write."""
+    old = next((t for t in before.triggers if t.name == name), None)
+    if old is not None and (old.state, old.consumed_by, old.episode, old.breaching_since is None) == (
+        memory.state,
+        memory.consumed_by,
+        memory.episode,
+        memory.breaching_since is None,
+    ):
+        return old
+    return TriggerStatus(
+        name=name,
+        state=memory.state,
+        value=memory.value,
+        observed_at=memory.observed_at,
+        since=memory.since,
+        breaching_since=memory.breaching_since,
+        consumed_by=memory.consumed_by,
+        episode=memory.episode,
+        message=memory.message[:1024],
+    )
+
+
+def _breached(o: Observation) -> list[tuple[Trigger, TriggerMemory]]:
+    """Triggers that are Breached at this very tick by a live measurement, and not yet answered."""
+    if o.policy is None:
+        return []
+    pairs = [(t, o.triggers[t.name]) for t in o.policy.triggers if t.name in o.triggers]
+    return [
+        (t, m)
+        for t, m in pairs
+        if m.state == "Breached"
+        and not m.consumed_by
+        and m.observed_at == o.now
+        and m.measurement is not None
+    ]
+
+
+def _start(o: Observation, generation: int) -> Start | None:
+    breached = _breached(o)
+    if not breached or o.policy is None or o.system is None:
+        return None
+    candidate = choose(o.policy.target, o.system, o.status, now=o.now).candidate
+    if candidate is None:
+        return None
+    return Start(
+        candidate=candidate,
+        reason=", ".join(_in_words(t, m, o.now) for t, m in breached)[:1024],
+        evidence=tuple(_evidence(t, m, generation) for t, m in breached),
+        observe_only=o.policy.mode == "Observe",
+    )
+
+
+def _in_words(trigger: Trigger, memory: TriggerMemory, now: datetime) -> str:
+    held = f" for {format_duration(now - (memory.breaching_since or now))}" if trigger.for_ else ""
+    if not memory.value:
+        return f"{trigger.name}: {memory.message}{held}"
+    return f"{trigger.name} {memory.value} {in_words(trigger.breach)}{held}"
+
+
+def _evidence(trigger: Trigger, memory: TriggerMemory, generation: int) -> Evidence:
+    samples = memory.measurement.samples if memory.measurement is not None else ()
+    return Evidence(
+        trigger=trigger.name,
+        query=trigger.query,
+        operator=trigger.breach.operator,
+        threshold=trigger.breach.threshold,
+        value=memory.value,
+        observed_at=memory.observed_at,
+        breaching_since=memory.breaching_since or memory.observed_at,
+        samples=tuple(
+            Sample(labels={k: v[:256] for k, v in list(s.labels.items())[:32]}, value=show_value(s.value))
+            for s in samples[:_EVIDENCE_SAMPLES]
+        ),
+        policy_generation=generation,
+    )
+
+
+def _conditions(
+    o: Observation,
+    triggers: tuple[TriggerStatus, ...],
+    armed: bool,
+    before: RollbackPolicyStatus,
+    generation: int,
+    start: Start | None,
+) -> dict[str, Condition]:
+    def say(type_: str, verdict: bool | None, reason: Reason, message: str) -> Condition:
+        return condition(
+            type_, status=verdict, reason=reason, message=message, at=o.now, generation=generation
+        )
+
+    said: dict[str, Condition] = {}
+    if o.policy is None:
+        said["Stalled"] = say("Stalled", True, Reason.INVALID_SPEC, o.problem)
+        said["Ready"] = say("Ready", False, Reason.INVALID_SPEC, o.problem)
+        return said
+    said["Ready"] = say("Ready", True, Reason.READY, f"{len(o.policy.triggers)} triggers are evaluated")
+    if armed and o.system is not None:
+        target = choose(o.policy.target, o.system, o.status, now=o.now).candidate
+        name = target.version if target else "?"
+        said["Armed"] = say("Armed", True, Reason.ARMED, f"a breach now would put {name} back")
+    if not triggers:
+        return said
+    said["MetricsAvailable"] = _metrics_available(triggers, say)
+    said["Breached"] = _breached_condition(o.policy, triggers, before, start, say)
+    return said
+
+
+def _metrics_available(triggers: tuple[TriggerStatus, ...], say: Say) -> Condition:
+    failing = [t for t in triggers if t.state == "Error"]
+    empty = [t for t in triggers if t.state == "NoData"]
+    if failing:
+        return say(
+            "MetricsAvailable", False, Reason.METRICS_UNAVAILABLE, f"{failing[0].name}: {failing[0].message}"
+        )
+    if empty:
+        return say(
+            "MetricsAvailable", False, Reason.METRICS_UNAVAILABLE, f"{empty[0].name}: {empty[0].message}"
+        )
+    return say("MetricsAvailable", True, Reason.METRICS_AVAILABLE, "every trigger is measured")
+
+
+def _breached_condition(
+    policy: RollbackPolicySpec,
+    triggers: tuple[TriggerStatus, ...],
+    before: RollbackPolicyStatus,
+    start: Start | None,
+    say: Say,
+) -> Condition:
+    breached = [t for t in triggers if t.state == "Breached"]
+    if not breached:
+        held = [t for t in triggers if t.breaching_since is not None and t.state in ("NoData", "Error")]
+        if held and _reason(before, "Breached") in (Reason.THRESHOLD_EXCEEDED, Reason.WOULD_ROLL_BACK):
+            return say(
+                "Breached", None, Reason.METRICS_UNAVAILABLE, f"{held[0].name} cannot be measured any more"
+            )
+        return say("Breached", False, Reason.ALL_HEALTHY, "no trigger is breached")
+    words = f"{breached[0].name}: {breached[0].message}"
+    would = policy.mode == "Observe" and (
+        start is not None or _reason(before, "Breached") == Reason.WOULD_ROLL_BACK
+    )
+    if would:
+        return say("Breached", True, Reason.WOULD_ROLL_BACK, f"{words}; mode Observe writes nothing")
+    return say("Breached", True, Reason.THRESHOLD_EXCEEDED, words)
+
+
+def _reason(status: RollbackPolicyStatus, type_: str) -> str:
+    found = find_condition(status.conditions, type_)
+    return found.reason if found is not None else ""
+
+
+def _announcements(
+    o: Observation, before: RollbackPolicyStatus, after: RollbackPolicyStatus
+) -> tuple[Announcement, ...]:
+    said: list[Announcement] = []
+    states = {t.name: t for t in before.triggers}
+    for t in after.triggers:
+        old = states.get(t.name)
+        if t.state == "Breached" and (old is None or old.state != "Breached"):
+            said.append(Announcement(Reason.TRIGGER_BREACHED, f"{t.name}: {t.message}", warning=True))
+        elif t.state == "Healthy" and old is not None and old.state == "Breached":
+            said.append(Announcement(Reason.TRIGGER_RECOVERED, f"{t.name}: {t.message}", warning=False))
+    now, then = _status(after, "MetricsAvailable"), _status(before, "MetricsAvailable")
+    found = find_condition(after.conditions, "MetricsAvailable")
+    if found is not None and now != then:
+        if now == "False":
+            said.append(Announcement(Reason.METRICS_UNAVAILABLE, found.message, warning=True))
+        elif then == "False":
+            said.append(Announcement(Reason.METRICS_AVAILABLE, found.message, warning=False))
+    said += _spec_announcement(o, before)
+    return tuple(said)
+
+
+def _spec_announcement(o: Observation, before: RollbackPolicyStatus) -> list[Announcement]:
+    if o.policy is None and _status(before, "Stalled") != "True":
+        return [Announcement(Reason.INVALID_SPEC, o.problem, warning=True)]
+    return []
+
+
+def _status(status: RollbackPolicyStatus, type_: str) -> str:
+    found = find_condition(status.conditions, type_)
+    return found.status if found is not None else ""

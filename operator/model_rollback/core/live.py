@@ -1,0 +1,97 @@
+"""What one target runs now: its pins and whether that is rolled out, read from the object alone."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from model_rollback.api.group import LABEL_APP_VERSION
+from model_rollback.api.v1alpha1.model_deployment import Component
+from model_rollback.core.paths import PathError
+from model_rollback.core.pins import last_write, read, show_all
+from model_rollback.presets import TargetPreset
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether the newest spec is rolled out. `failed`: the kind's own controller has given up waiting."""
+
+    ready: bool
+    message: str = ""
+    failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LiveTarget:
+    """One component as it was last seen. Holds digests, not objects.
+
+    Attributes:
+        pins: pin name → shown value; empty when the object or a pin is missing.
+        problem: why there are no pins; empty when all is well.
+        missing: whether the object itself is not there.
+        changed_at: when we first saw these pins.
+    """
+
+    component: str
+    uid: str = ""
+    pins: Mapping[str, str] | None = None
+    problem: str = ""
+    missing: bool = False
+    app_version: str = ""
+    readiness: Readiness = Readiness(ready=False, message="not seen yet")
+    scaled_to_zero: bool = False
+    last_write: str = ""
+    changed_at: datetime | None = None
+
+
+def observe(component: Component, preset: TargetPreset, obj: Mapping[str, Any]) -> LiveTarget:
+    """Reads a target. Total: an object without the pin gives a LiveTarget with a problem."""
+    metadata = obj["metadata"]
+    try:
+        pins: dict[str, str] | None = show_all(read(component, preset, obj))
+        problem = ""
+    except PathError as error:
+        pins, problem = None, str(error)
+    template = obj.get("spec", {}).get("template", {}) or {}
+    labels = (template.get("metadata") or {}).get("labels") or {}
+    return LiveTarget(
+        component=component.name,
+        uid=metadata["uid"],
+        pins=pins,
+        problem=problem,
+        app_version=str(labels.get(LABEL_APP_VERSION, "")),
+        readiness=workload_readiness(obj),
+        scaled_to_zero=obj.get("spec", {}).get("replicas") == 0,
+        last_write=last_write(obj),
+    )
+
+
+def workload_readiness(obj: Mapping[str, Any]) -> Readiness:
+    """The kstatus rule for Deployments: the *new* pods are there, alone and available.
+
+    `Available=True` alone would speak of the old ReplicaSet while a rollout hangs.
+    """
+    status = obj.get("status") or {}
+    generation = obj["metadata"].get("generation", 0)
+    if status.get("observedGeneration", 0) < generation:
+        return Readiness(ready=False, message="its controller has not seen the newest spec yet")
+    progressing: Mapping[str, Any] = next(
+        (c for c in status.get("conditions") or [] if c.get("type") == "Progressing"), {}
+    )
+    if progressing.get("reason") == "ProgressDeadlineExceeded":
+        return Readiness(
+            ready=False, failed=True, message=f"progress deadline exceeded: {progressing.get('message', '')}"
+        )
+    wanted = obj.get("spec", {}).get("replicas", 1)
+    updated, total, available = (
+        status.get(key) or 0 for key in ("updatedReplicas", "replicas", "availableReplicas")
+    )
+    if updated < wanted:
+        return Readiness(ready=False, message=f"{updated} of {wanted} replicas are updated")
+    if total > updated:
+        return Readiness(
+            ready=False, message=f"{total - updated} replicas of the old version are still there"
+        )
+    if available < updated:
+        return Readiness(ready=False, message=f"{available} of {updated} updated replicas are available")
+    return Readiness(ready=True)

@@ -1,0 +1,113 @@
+"""Pins: reading a version out of an object, telling versions apart, and writing one back as a JSON Patch."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from model_rollback.api.group import ANNOTATION_LAST_WRITE
+from model_rollback.api.v1alpha1.model_deployment import Component
+from model_rollback.core.paths import resolve
+from model_rollback.presets import PinPreset, TargetPreset
+
+PinValues = Mapping[str, Any]
+"""Pin name → value, of one component."""
+
+Values = Mapping[str, PinValues]
+"""Component name → its pin values: a version."""
+
+
+def read(component: Component, preset: TargetPreset, obj: Mapping[str, Any]) -> dict[str, Any]:
+    """The component's pin values in `obj`, without what does not make a version.
+
+    Raises:
+        PathError: the object has no such place, e.g. no container of that name.
+    """
+    return {pin.name: _identity(pin, resolve(_path(pin, component), obj).value) for pin in preset.pins}
+
+
+def _path(pin: PinPreset, component: Component) -> str:
+    return pin.path.replace("{container}", component.container or "")
+
+
+def _identity(pin: PinPreset, value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    value = dict(value)
+    metadata = {k: v for k, v in (value.get("metadata") or {}).items() if k != "creationTimestamp"}
+    annotations = {
+        k: v
+        for k, v in (metadata.pop("annotations", None) or {}).items()
+        if k not in pin.ignore_annotations and not k.startswith(pin.ignore_annotation_prefixes)
+    }
+    if annotations:
+        metadata["annotations"] = annotations
+    value["metadata"] = metadata
+    return value
+
+
+def show(value: Any) -> str:
+    """A pin value as it stands in a status: a short string as it is, anything else as `sha256:…`."""
+    return value if isinstance(value, str) and len(value) <= 1024 else f"sha256:{digest(value)}"
+
+
+def digest(value: Any) -> str:
+    """sha256 of the value as sorted JSON: its identity, 64 hex digits."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def version_digest(shown: Mapping[str, Mapping[str, str]]) -> str:
+    """The identity of a version: component → pin → shown value. Digests stand for large values."""
+    return digest({component: dict(pins) for component, pins in shown.items()})
+
+
+def show_all(values: PinValues) -> dict[str, str]:
+    """Each pin of a component as it stands in a status."""
+    return {pin: show(value) for pin, value in values.items()}
+
+
+def build_patch(
+    component: Component, preset: TargetPreset, obj: Mapping[str, Any], wanted: PinValues, last_write: str
+) -> list[dict[str, Any]]:
+    """One JSON Patch that puts `wanted` into `obj` if it is still as it was read, and signs it.
+
+    Every operation that writes is guarded by a `test`: the object's uid, the name at each resolved list index, each
+    pin's old value as read, and the signature of the last write. So a late duplicate fails, and so does a write over
+    a version that nobody judged; an autoscaler or a status update disturbs nothing.
+
+    Raises:
+        PathError: a pin is not there.
+    """
+    operations: list[dict[str, Any]] = [_test("/metadata/uid", obj["metadata"]["uid"])]
+    for pin in preset.pins:
+        place = resolve(_path(pin, component), obj)
+        operations += [_test(pointer, value) for pointer, value in place.selectors]
+        operations.append(_test(place.pointer, place.value))
+        operations.append({"op": "replace", "path": place.pointer, "value": wanted[pin.name]})
+    return operations + _sign(obj, last_write)
+
+
+def _test(path: str, value: Any) -> dict[str, Any]:
+    return {"op": "test", "path": path, "value": value}
+
+
+def _sign(obj: Mapping[str, Any], last_write: str) -> list[dict[str, Any]]:
+    annotations = obj["metadata"].get("annotations")
+    pointer = "/metadata/annotations/" + ANNOTATION_LAST_WRITE.replace("/", "~1")
+    if annotations is None:
+        # `test` of a missing parent fails, so its absence is tested by value before it is made.
+        return [
+            _test("/metadata/annotations", None),
+            {"op": "add", "path": "/metadata/annotations", "value": {ANNOTATION_LAST_WRITE: last_write}},
+        ]
+    return [
+        _test(pointer, annotations.get(ANNOTATION_LAST_WRITE)),
+        {"op": "add", "path": pointer, "value": last_write},
+    ]
+
+
+def last_write(obj: Mapping[str, Any]) -> str:
+    """Our signature on the object: `<rollback>/<step>/<epoch>`, or empty."""
+    value = (obj["metadata"].get("annotations") or {}).get(ANNOTATION_LAST_WRITE, "")
+    return str(value)

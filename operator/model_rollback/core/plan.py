@@ -1,0 +1,111 @@
+"""The plan of a rollback: its name, its steps in dependency order, and the procedure as resolved now."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+import promql_parser
+
+from model_rollback.api.v1alpha1.model_deployment import Component
+from model_rollback.api.v1alpha1.rollback import Procedure, Step
+from model_rollback.api.v1alpha1.rollback_policy import Probe, ReadinessProbe, RollbackPolicySpec, Trigger
+from model_rollback.core.pins import digest
+
+VALIDATE = "validate"
+_MIN_SETTLE = timedelta(minutes=1)
+
+
+def rollback_name(model_deployment: str, uid: str, episode: int, attempt: int) -> str:
+    """The same breach has the same name, so creating it twice is a conflict and not a second rollback."""
+    text = f"{uid}/{episode}/{attempt}"
+    return f"{model_deployment[:200]}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
+
+
+def in_dependency_order(components: Sequence[Component]) -> list[Component]:
+    """Dependencies first; otherwise as listed. The graph has no cycle: the model refuses one."""
+    by_name = {c.name: c for c in components}
+    ordered: dict[str, Component] = {}
+
+    def visit(component: Component) -> None:
+        if component.name in ordered:
+            return
+        for name in component.depends_on:
+            visit(by_name[name])
+        ordered[component.name] = component
+
+    for component in components:
+        visit(component)
+    return list(ordered.values())
+
+
+def make_steps(
+    components: Sequence[Component],
+    live: Mapping[str, Mapping[str, str]],
+    wanted: Mapping[str, Mapping[str, str]],
+) -> tuple[Step, ...]:
+    """One Revert for each component whose live pins differ from the wanted ones, then Validate."""
+    reverts = tuple(
+        Step(name=f"revert-{c.name}", action="Revert", component=c.name)
+        for c in in_dependency_order(components)
+        if c.name in wanted and any(live.get(c.name, {}).get(pin) != v for pin, v in wanted[c.name].items())
+    )
+    return (*reverts, Step(name=VALIDATE, action="Validate"))
+
+
+def resolve_procedure(policy: RollbackPolicySpec, breached: Sequence[str]) -> Procedure:
+    """The policy as it applies to one Rollback; `breached`: names of the triggers that caused it."""
+    validation = policy.validation
+    probes = tuple(validation.probes) or _default_probes(breached)
+    named = {p.trigger for p in probes if p.trigger is not None}
+    triggers = tuple(t for t in policy.triggers if t.name in named)
+    settle = validation.settle if validation.settle is not None else default_settle(policy.triggers)
+    return Procedure(
+        step_timeout=policy.execution.step_timeout,
+        on_failure=policy.execution.on_failure,
+        settle=settle,
+        duration=validation.duration,
+        interval=policy.interval,
+        probes=probes,
+        metrics_source=policy.metrics_source,
+        triggers=triggers,
+        quarantine=policy.quarantine.duration,
+    )
+
+
+def _default_probes(breached: Sequence[str]) -> tuple[Probe, ...]:
+    return (
+        Probe(name="ready", readiness=ReadinessProbe()),
+        *(Probe(name=f"recovered-{name}"[:63].rstrip("-"), trigger=name) for name in breached),
+    )
+
+
+def default_settle(triggers: Sequence[Trigger]) -> timedelta:
+    """The longest range window that any trigger looks back over, at least a minute."""
+    return max([_MIN_SETTLE, *(longest_range(t.query) for t in triggers)])
+
+
+def longest_range(query: str) -> timedelta:
+    """The longest `[window]` in a PromQL query; zero without one.
+
+    Raises:
+        ValueError: the query does not parse; the message says where.
+    """
+    longest = timedelta(0)
+
+    def widen(node: object) -> None:
+        nonlocal longest
+        longest = max(longest, getattr(node, "range", longest))
+
+    promql_parser.walk(promql_parser.parse(query), widen)
+    return longest
+
+
+def plan_hash(to_version: str, steps: Sequence[Step], procedure: Procedure) -> str:
+    """What a person agrees to: target, steps and procedure."""
+    return digest(
+        {
+            "to": to_version,
+            "steps": [[s.name, s.action, s.component] for s in steps],
+            "procedure": procedure.model_dump(mode="json", by_alias=True),
+        }
+    )

@@ -1,0 +1,197 @@
+"""From measurements to a trigger's state: the clock of `for`, `consecutive`, and holding.
+
+Failures must come in a row; time that was not measured never counts as bad time, and never as good time either.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from model_rollback.api.types import format_duration
+from model_rollback.api.v1alpha1.rollback import Evidence
+from model_rollback.api.v1alpha1.rollback_policy import Trigger, TriggerState, TriggerStatus
+from model_rollback.core.measure import Measurement, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerMemory:
+    """All that is remembered of a trigger between two ticks.
+
+    Attributes:
+        state: as published.
+        since: when `state` began.
+        observed_at: the newest tick.
+        clock: judged bad time of the running streak.
+        streak: bad ticks with no healthy one between them.
+        judged_at: the newest tick that was judged (bad or healthy).
+        unbroken: whether the newest tick was bad, so that the time to the next bad one counts.
+        breaching_since: first bad tick of the running streak or breach.
+        open: whether a breach is open: from Breached to Healthy, whatever could not be measured in between.
+        consumed_by: the Rollback that this breach caused.
+        episode: the ModelDeployment's episode all this belongs to.
+    """
+
+    state: TriggerState
+    since: datetime
+    observed_at: datetime
+    value: str = ""
+    message: str = ""
+    measurement: Measurement | None = None
+    clock: timedelta = timedelta(0)
+    streak: int = 0
+    judged_at: datetime | None = None
+    unbroken: bool = False
+    breaching_since: datetime | None = None
+    open: bool = False
+    consumed_by: str = ""
+    episode: int = 0
+
+
+def max_hold(trigger: Trigger, interval: timedelta) -> timedelta:
+    """How long the clock may be held."""
+    return trigger.max_hold if trigger.max_hold is not None else max(5 * interval, timedelta(minutes=5))
+
+
+def judge(trigger: Trigger, measurement: Measurement) -> Verdict:
+    """The verdict after the policy's own words on missing data: BREACHING, HEALTHY, or NO_DATA / ERROR for hold."""
+    if measurement.verdict is Verdict.NO_DATA and trigger.on_no_data != "Hold":
+        return Verdict.BREACHING if trigger.on_no_data == "Breach" else Verdict.HEALTHY
+    if measurement.verdict is Verdict.ERROR and trigger.on_error == "Breach":
+        return Verdict.BREACHING
+    return measurement.verdict
+
+
+def advance(
+    trigger: Trigger,
+    memory: TriggerMemory | None,
+    measurement: Measurement,
+    *,
+    now: datetime,
+    interval: timedelta,
+    episode: int = 0,
+) -> TriggerMemory:
+    """The memory after one more tick. A memory of another episode, or of the future, counts as none."""
+    if memory is None or memory.episode != episode or memory.observed_at > now:
+        memory = TriggerMemory("Healthy", since=now, observed_at=now, episode=episode)
+    hold = max_hold(trigger, interval)
+    if memory.judged_at is not None and now - memory.judged_at > hold:
+        memory = _restart_clock(memory)
+    verdict = judge(trigger, measurement)
+    if verdict is Verdict.BREACHING:
+        after = _breaching(trigger, memory, measurement, now)
+    elif verdict is Verdict.HEALTHY:
+        after = replace(
+            _restart_clock(memory),
+            state="Healthy",
+            message=measurement.message,
+            judged_at=now,
+            open=False,
+            consumed_by="",
+        )
+        after = replace(after, breaching_since=None)
+    else:
+        state: TriggerState = "NoData" if verdict is Verdict.NO_DATA else "Error"
+        after = replace(memory, state=state, message=measurement.message, unbroken=False)
+    return replace(
+        after,
+        value=measurement.value,
+        measurement=measurement,
+        observed_at=now,
+        since=memory.since if after.state == memory.state else now,
+    )
+
+
+def _restart_clock(memory: TriggerMemory) -> TriggerMemory:
+    """Forgets the streak; an open breach stays open."""
+    return replace(
+        memory,
+        clock=timedelta(0),
+        streak=0,
+        unbroken=False,
+        judged_at=None,
+        breaching_since=memory.breaching_since if memory.open else None,
+    )
+
+
+def _breaching(
+    trigger: Trigger, memory: TriggerMemory, measurement: Measurement, now: datetime
+) -> TriggerMemory:
+    grown = now - memory.observed_at if memory.unbroken else timedelta(0)
+    clock, streak = memory.clock + grown, memory.streak + 1
+    fired = memory.open or (clock >= trigger.for_ and streak >= trigger.consecutive)
+    return replace(
+        memory,
+        state="Breached" if fired else "Pending",
+        message=measurement.message
+        if fired
+        else f"{measurement.message}, {_progress(trigger, clock, streak)}",
+        clock=clock,
+        streak=streak,
+        judged_at=now,
+        unbroken=True,
+        breaching_since=memory.breaching_since or now,
+        open=fired,
+    )
+
+
+def _progress(trigger: Trigger, clock: timedelta, streak: int) -> str:
+    parts = []
+    if trigger.for_:
+        parts.append(f"for {format_duration(clock)} of {format_duration(trigger.for_)}")
+    if trigger.consecutive > 1:
+        parts.append(f"{streak} of {trigger.consecutive} evaluations in a row")
+    return " and ".join(parts)
+
+
+def restore(status: TriggerStatus, observed_at: datetime) -> TriggerMemory:
+    """The memory of a trigger after a restart: an open breach stays open, a running clock starts anew."""
+    is_open = status.breaching_since is not None and (status.state == "Breached" or status.consumed_by != "")
+    return TriggerMemory(
+        state="Healthy" if status.state == "Pending" else status.state,
+        since=status.since,
+        observed_at=observed_at,
+        value=status.value,
+        message=status.message,
+        breaching_since=status.breaching_since if is_open else None,
+        open=is_open,
+        consumed_by=status.consumed_by,
+        episode=status.episode,
+    )
+
+
+def consume(
+    memories: Mapping[str, TriggerMemory], evidence: Sequence[Evidence], rollback: str
+) -> dict[str, TriggerMemory]:
+    """The memories after `rollback` answered the breaches in `evidence`.
+
+    A breach that a crash made this process forget is open again, and answered; one that has ended meanwhile by a
+    healthy measurement stays ended.
+    """
+    answered = {e.trigger: e for e in evidence}
+    return {
+        name: replace(
+            memory,
+            open=True,
+            consumed_by=rollback,
+            breaching_since=memory.breaching_since or answered[name].breaching_since,
+        )
+        if name in answered and (memory.open or memory.judged_at is None or memory.state != "Healthy")
+        else memory
+        for name, memory in memories.items()
+    }
+
+
+def consume_written(
+    triggers: Sequence[TriggerStatus], evidence: Sequence[Evidence], rollback: str
+) -> tuple[TriggerStatus, ...]:
+    """The same for what the policy's status says."""
+    answered = {e.trigger: e for e in evidence}
+
+    def mark(status: TriggerStatus) -> TriggerStatus:
+        found = answered.get(status.name)
+        if found is None or (status.state == "Healthy" and status.observed_at > found.observed_at):
+            return status
+        since = status.breaching_since or found.breaching_since
+        return status.model_copy(update={"consumed_by": rollback, "breaching_since": since})
+
+    return tuple(mark(t) for t in triggers)

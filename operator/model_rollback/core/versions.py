@@ -1,0 +1,247 @@
+"""Versions of the whole system: which one is live, what it is called, when it becomes recorded and Verified."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from model_rollback.api.v1alpha1.model_deployment import (
+    ComponentStatus,
+    DeclaredVersion,
+    ModelDeploymentSpec,
+    ModelDeploymentStatus,
+    ObservedPin,
+    PinValue,
+    RecordedVersion,
+)
+from model_rollback.core.live import LiveTarget
+from model_rollback.core.pins import version_digest
+
+Shown = Mapping[str, Mapping[str, str]]
+"""Component → pin → shown value."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveVersion:
+    """What the components hold together.
+
+    Attributes:
+        shown: pins of all components; None while a target or a pin is missing.
+        digest: its identity; empty while `shown` is None.
+        mixed: some components changed lately and others hold the old version still.
+        stable_since: all pins unchanged and ready since; None while not.
+    """
+
+    shown: Shown | None
+    digest: str = ""
+    mixed: bool = False
+    changed_at: datetime | None = None
+    ready: bool = False
+
+
+def live_version(
+    spec: ModelDeploymentSpec, status: ModelDeploymentStatus, live: Sequence[LiveTarget], *, now: datetime
+) -> LiveVersion:
+    """Puts the components together."""
+    if any(target.pins is None for target in live):
+        return LiveVersion(None)
+    shown = {target.component: dict(target.pins or {}) for target in live}
+    changed_at = max((t.changed_at for t in live if t.changed_at is not None), default=None)
+    digest = version_digest(shown)
+    mixed = (
+        digest != status.current_digest
+        and not _is_known(digest, spec, status, shown)
+        and _is_mixture(status, shown)
+        and changed_at is not None
+        and now - changed_at < spec.versioning.stabilize_for
+    )
+    ready = all(target.readiness.ready for target in live)
+    return LiveVersion(shown, digest, mixed, changed_at, ready)
+
+
+def _is_known(digest: str, spec: ModelDeploymentSpec, status: ModelDeploymentStatus, shown: Shown) -> bool:
+    return any(v.digest == digest for v in status.history) or any(matches(v, shown) for v in spec.versions)
+
+
+def _is_mixture(status: ModelDeploymentStatus, shown: Shown) -> bool:
+    """Some components hold what the current version has, and some do not."""
+    current = next((v for v in status.history if v.digest == status.current_digest), None)
+    if current is None or len(shown) < 2:
+        return False
+    old = {(p.component, p.pin): p.value for p in current.values}
+    same = {c: all(old.get((c, pin)) == value for pin, value in pins.items()) for c, pins in shown.items()}
+    return any(same.values()) and not all(same.values())
+
+
+def matches(declared: DeclaredVersion, shown: Shown) -> bool:
+    """Whether every declared value is live."""
+    return all(shown.get(p.component, {}).get(p.pin) == p.value for p in declared.values)
+
+
+def name_version(
+    spec: ModelDeploymentSpec, status: ModelDeploymentStatus, shown: Shown, digest: str, label: str
+) -> str:
+    """The declared version whose values match; else the known name of that digest; else the label when it is free,
+    `<label>-<4 hex>` when other values have it; else `auto-<8 hex>`."""
+    for declared in spec.versions:
+        if matches(declared, shown):
+            return declared.name
+    taken: dict[str, str] = {v.name: "" for v in spec.versions}
+    if status.current_version:
+        taken[status.current_version] = status.current_digest
+    taken |= {q.version: q.digest for q in status.quarantined}
+    taken |= {v.version: v.digest for v in status.history}
+    known = next((name for name, d in taken.items() if d == digest), None)
+    if known is not None:
+        return known
+    if not label:
+        return f"auto-{digest[:8]}"
+    return f"{label[:58]}-{digest[:4]}" if label in taken else label
+
+
+def first_model_label(spec: ModelDeploymentSpec, live: Sequence[LiveTarget]) -> str:
+    """`app.kubernetes.io/version` of the first Model component; empty without one."""
+    first = next((c.name for c in spec.components if c.type == "Model"), None)
+    return next((t.app_version for t in live if t.component == first), "")
+
+
+def component_statuses(live: Sequence[LiveTarget]) -> tuple[ComponentStatus, ...]:
+    """What `status.components` says."""
+    return tuple(
+        ComponentStatus(
+            name=t.component,
+            observed=tuple(ObservedPin(pin=pin, value=value) for pin, value in (t.pins or {}).items()),
+            ready="True" if t.readiness.ready else "False",
+            message=t.problem or t.readiness.message,
+        )
+        for t in live
+    )
+
+
+def track(
+    spec: ModelDeploymentSpec,
+    status: ModelDeploymentStatus,
+    live: Sequence[LiveTarget],
+    *,
+    now: datetime,
+) -> ModelDeploymentStatus:
+    """The status after looking: components, current version and episode. Recording is `record`, a step of its own.
+
+    While the lock is held the episode does not grow: the Rollback's own writes are no new version.
+    """
+    version = live_version(spec, status, live, now=now)
+    changes: dict[str, object] = {"components": component_statuses(live)}
+    if version.shown is not None and version.mixed:
+        changes["current_version"] = ""
+    elif version.shown is not None and version.digest != status.current_digest:
+        name = name_version(spec, status, version.shown, version.digest, first_model_label(spec, live))
+        changes |= {"current_version": name, "current_digest": version.digest}
+        changes["history"] = _stamp_last_seen(status, now)
+        if status.current_digest and not status.active_rollback:
+            changes["episode"] = status.episode + 1
+    elif version.shown is not None and not status.current_version:
+        changes["current_version"] = name_version(
+            spec, status, version.shown, version.digest, first_model_label(spec, live)
+        )
+    return status.model_copy(update=changes)
+
+
+def _stamp_last_seen(status: ModelDeploymentStatus, now: datetime) -> tuple[RecordedVersion, ...]:
+    return tuple(
+        v.model_copy(update={"last_seen": now}) if v.digest == status.current_digest else v
+        for v in status.history
+    )
+
+
+def is_stable(
+    spec: ModelDeploymentSpec, status: ModelDeploymentStatus, live: Sequence[LiveTarget], *, now: datetime
+) -> bool:
+    """Whether the live version may be recorded now: whole, ready, unchanged for `stabilizeFor`, no Rollback at work."""
+    version = live_version(spec, status, live, now=now)
+    return (
+        spec.versioning.record == "Automatic"
+        and not status.active_rollback
+        and version.shown is not None
+        and not version.mixed
+        and version.ready
+        and version.changed_at is not None
+        and now - version.changed_at >= spec.versioning.stabilize_for
+    )
+
+
+def stable_at(spec: ModelDeploymentSpec, live: Sequence[LiveTarget]) -> datetime | None:
+    """When the live version will have been unchanged for `stabilizeFor`; None while a target is missing or unready."""
+    changed = [t.changed_at for t in live if t.changed_at is not None]
+    if len(changed) < len(live) or not all(t.readiness.ready for t in live):
+        return None
+    stabilize_for: timedelta = spec.versioning.stabilize_for
+    return max(changed) + stabilize_for
+
+
+def find_recorded(status: ModelDeploymentStatus, digest: str) -> RecordedVersion | None:
+    """The history entry of that identity, or None."""
+    return next((v for v in status.history if v.digest == digest), None)
+
+
+def record(
+    spec: ModelDeploymentSpec,
+    status: ModelDeploymentStatus,
+    live: Sequence[LiveTarget],
+    revision: str,
+    *,
+    now: datetime,
+) -> ModelDeploymentStatus:
+    """The status with the live version in its history, newest first, `lastSeen` open."""
+    shown = {t.component: dict(t.pins or {}) for t in live}
+    digest = version_digest(shown)
+    old = find_recorded(status, digest)
+    declared = next((v for v in spec.versions if matches(v, shown)), None)
+    entry = RecordedVersion(
+        version=status.current_version,
+        digest=digest,
+        first_seen=old.first_seen if old else now,
+        safe="Verified" if declared and declared.safe == "Verified" else old.safe if old else "Unverified",
+        healthy_for=old.healthy_for if old else timedelta(0),
+        revision=revision,
+        values=tuple(
+            PinValue(component=c, pin=pin, value=value)
+            for c, pins in shown.items()
+            for pin, value in pins.items()
+        ),
+    )
+    rest = tuple(v for v in status.history if v.digest != digest)
+    return with_history(status, _trim((entry, *rest), spec.versioning.history_limit))
+
+
+def _trim(history: tuple[RecordedVersion, ...], limit: int) -> tuple[RecordedVersion, ...]:
+    """The newest `limit` entries; the newest Verified one is never the one to go."""
+    kept = history[:limit]
+    verified = next((v for v in history if v.safe == "Verified"), None)
+    if verified is None or verified in kept:
+        return kept
+    return (*kept[:-1], verified)
+
+
+def with_history(
+    status: ModelDeploymentStatus, history: tuple[RecordedVersion, ...]
+) -> ModelDeploymentStatus:
+    """Replaces the history and what follows from it."""
+    verified = next((v.version for v in history if v.safe == "Verified"), "")
+    return status.model_copy(update={"history": history, "last_verified_version": verified})
+
+
+def add_healthy_time(
+    spec: ModelDeploymentSpec, status: ModelDeploymentStatus, gained: timedelta
+) -> ModelDeploymentStatus:
+    """Credits the current version with judged-healthy time; at `verifiedAfter` it becomes Verified.
+
+    A version in quarantine gains nothing: its time begins anew when it is released.
+    """
+    current = find_recorded(status, status.current_digest)
+    if current is None or any(q.digest == current.digest for q in status.quarantined):
+        return status
+    healthy_for = current.healthy_for + gained
+    verified = current.safe == "Verified" or healthy_for >= spec.versioning.verified_after
+    updated = current.model_copy(
+        update={"healthy_for": healthy_for, "safe": "Verified" if verified else "Unverified"}
+    )
+    return with_history(status, tuple(updated if v.digest == current.digest else v for v in status.history))

@@ -1,0 +1,187 @@
+"""One policy at one tick: measure, remember, decide, and carry the decision out."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Protocol
+
+import structlog
+
+from model_rollback import telemetry
+from model_rollback.api.group import API_VERSION
+from model_rollback.api.reasons import Reason
+from model_rollback.api.v1alpha1 import ModelDeploymentStatus, RollbackPolicyStatus
+from model_rollback.core import decide as deciding
+from model_rollback.core.gates import Observation
+from model_rollback.core.measure import measure
+from model_rollback.core.triggers import TriggerMemory, advance, consume, restore
+from model_rollback.engine.announcer import Announcer
+from model_rollback.engine.held import write_status
+from model_rollback.engine.store import Key, PolicyEntry, Store, SystemEntry
+from model_rollback.engine.targets import TargetWatcher
+from model_rollback.engine.tracker import Tracker
+from model_rollback.errors import ClusterError, MetricsError, NotFound
+from model_rollback.ports import Answer, Object, ObjectRef, Objects
+
+log = structlog.get_logger(__name__)
+
+Answers = Mapping[str, Answer | MetricsError]
+"""Query text → what came back at this tick."""
+
+
+class Starter(Protocol):
+    """Starts Rollbacks."""
+
+    async def start(self, policy: PolicyEntry, system: SystemEntry, start: deciding.Start) -> str | None:
+        """The name of the Rollback that answers this breach, or None when it could not be started now."""
+
+
+class Evaluator:
+    """Total: whatever one policy does, the others are evaluated."""
+
+    def __init__(
+        self,
+        store: Store,
+        objects: Objects,
+        targets: TargetWatcher,
+        tracker: Tracker,
+        announcer: Announcer,
+        starter: Starter,
+        introduce: Callable[[Object], SystemEntry],
+    ) -> None:
+        self._store = store
+        self._objects = objects
+        self._targets = targets
+        self._tracker = tracker
+        self._announcer = announcer
+        self._starter = starter
+        self._introduce = introduce
+        self._missing: set[Key] = set()
+
+    def seen(self, key: Key) -> None:
+        """The ModelDeployment exists (again)."""
+        self._missing.discard(key)
+
+    async def evaluate(self, policy: PolicyEntry, answers: Answers, *, now: datetime) -> None:
+        """One tick of one policy. Raises nothing but cancellation."""
+        try:
+            async with policy.evaluating:
+                await self._evaluate(policy, answers, now)
+            telemetry.EVALUATIONS.inc()
+        except NotFound:
+            log.debug("policy is gone", policy=str(policy.ref))
+        except ClusterError as error:
+            log.warning("evaluation was not recorded", policy=str(policy.ref), error=str(error))
+        except Exception:
+            log.exception("evaluation failed", policy=str(policy.ref))
+
+    async def _evaluate(self, policy: PolicyEntry, answers: Answers, now: datetime) -> None:
+        system = await self._system_of(policy)
+        if system is not None and not system.is_known and not self._targets.blindness(system):
+            return
+        self._advance(policy, system, answers, now)
+        observation = self._observe(policy, system, now)
+        decision = deciding.decide(observation, policy.status, generation=policy.generation)
+        for said in decision.announcements:
+            self._announcer.tell(
+                said.reason, said.message, self._concerned(policy, system), warning=said.warning
+            )
+        if decision.start is not None and system is not None:
+            decision = await self._act(policy, system, decision, decision.start, now)
+        await write_status(self._objects, policy, lambda _: self._wanted(policy, decision.status))
+        await self._credit(policy, system, now)
+
+    async def _act(
+        self,
+        policy: PolicyEntry,
+        system: SystemEntry,
+        decision: deciding.Decision,
+        start: deciding.Start,
+        now: datetime,
+    ) -> deciding.Decision:
+        if start.observe_only:
+            message = f"would roll back {system.status.current_version} to {start.candidate.version}: {start.reason}"
+            self._announcer.tell(
+                Reason.WOULD_ROLL_BACK, message, self._concerned(policy, system), warning=True
+            )
+            return decision
+        name = await self._starter.start(policy, system, start)
+        if name is None:
+            return decision
+        policy.memories = consume(policy.memories, start.evidence, name)
+        return deciding.decide(
+            self._observe(policy, system, now), policy.status, generation=policy.generation
+        )
+
+    def _wanted(self, policy: PolicyEntry, decided: RollbackPolicyStatus) -> RollbackPolicyStatus:
+        # `lastRollback` is written by the executor; a conflict must not take it back.
+        return decided.model_copy(update={"last_rollback": policy.status.last_rollback})
+
+    async def _system_of(self, policy: PolicyEntry) -> SystemEntry | None:
+        """The ModelDeployment from the store; asked for once when its watch event has not come yet."""
+        key = policy.system_key
+        if key is None or key in self._store.systems or key in self._missing:
+            return self._store.systems.get(key) if key is not None else None
+        try:
+            return self._introduce(await self._objects.get(ObjectRef(API_VERSION, "ModelDeployment", *key)))
+        except NotFound:
+            self._missing.add(key)
+            return None
+
+    def _advance(
+        self, policy: PolicyEntry, system: SystemEntry | None, answers: Answers, now: datetime
+    ) -> None:
+        if policy.spec is None:
+            return
+        episode = system.status.episode if system is not None else 0
+        written = {t.name: t for t in policy.status.triggers}
+        memories: dict[str, TriggerMemory] = {}
+        for trigger in policy.spec.triggers:
+            memory = policy.memories.get(trigger.name)
+            if (
+                memory is None
+                and trigger.name in written
+                and policy.status.observed_generation == policy.generation
+            ):
+                memory = restore(written[trigger.name], now)
+            memories[trigger.name] = advance(
+                trigger,
+                memory,
+                measure(trigger, answers[trigger.query]),
+                now=now,
+                interval=policy.spec.interval,
+                episode=episode,
+            )
+        policy.memories = memories
+
+    def _observe(self, policy: PolicyEntry, system: SystemEntry | None, now: datetime) -> Observation:
+        problem = policy.problem
+        if policy.spec is not None and system is None:
+            problem = (
+                f"ModelDeployment {policy.spec.model_deployment_ref.name} does not exist in this namespace"
+            )
+        elif system is not None and system.spec is None:
+            problem = f"{system.ref} is invalid: {system.problem}"
+        return Observation(
+            now=now,
+            policy_name=policy.ref.name,
+            policy=policy.spec,
+            problem=problem,
+            system=system.spec if system is not None else None,
+            system_uid=system.uid if system is not None else "",
+            status=system.status if system is not None else ModelDeploymentStatus(),
+            live=system.targets if system is not None else [],
+            blind=self._targets.blindness(system) if system is not None else "",
+            triggers=policy.memories,
+        )
+
+    def _concerned(self, policy: PolicyEntry, system: SystemEntry | None) -> list[dict[str, str]]:
+        return [policy.regarding, *([system.regarding] if system is not None else [])]
+
+    async def _credit(self, policy: PolicyEntry, system: SystemEntry | None, now: datetime) -> None:
+        if system is None or policy.system_key is None:
+            return
+        policies = list(self._store.policies_of(policy.system_key))
+        healthy = bool(policies) and all(
+            m.state == "Healthy" and m.judged_at is not None for p in policies for m in p.memories.values()
+        )
+        await self._tracker.credit_healthy_time(policy.system_key, healthy=healthy, now=now)

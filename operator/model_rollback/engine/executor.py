@@ -1,0 +1,210 @@
+"""Starts Rollbacks and keeps one task for each active one, whoever started it and whatever crashed in between."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import structlog
+
+from model_rollback.api.group import LABEL_MODEL_DEPLOYMENT, LABEL_POLICY
+from model_rollback.api.v1alpha1.meta import LocalRef
+from model_rollback.api.v1alpha1.rollback import RequestedBy, RollbackSpec
+from model_rollback.core.decide import Start
+from model_rollback.core.machine import Phase, abandon, phase_of
+from model_rollback.core.plan import rollback_name
+from model_rollback.engine import lock
+from model_rollback.engine.held import write_status
+from model_rollback.engine.run import RollbackRun, World
+from model_rollback.engine.store import Key, PolicyEntry, RollbackEntry, SystemEntry
+from model_rollback.errors import ClusterError, Conflict, NotFound, Unavailable
+from model_rollback.ports import ObjectRef
+
+log = structlog.get_logger(__name__)
+
+_RETRY = timedelta(seconds=5)
+
+
+class Executor:
+    """Holds the running Rollbacks by the key of their ModelDeployment; there is at most one for each."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._tasks: dict[Key, asyncio.Task[None]] = {}
+        self._runs: dict[Key, RollbackRun] = {}
+        self._starting: set[Key] = set()
+
+    async def start(self, policy: PolicyEntry, system: SystemEntry, start: Start) -> str | None:
+        """Lock, then the Rollback object, then its task. None: somebody else was first, or the API server refused."""
+        key = (system.ref.namespace, system.ref.name)
+        if key in self._tasks or key in self._starting:
+            return None
+        self._starting.add(key)
+        try:
+            return await self._start(key, policy, system, start)
+        except lock.LockHeld as held:
+            log.info("rollback not started", modeldeployment=str(system.ref), held_by=str(held))
+            return None
+        except Unavailable as error:
+            # The outcome is unknown: if the lock was set, `attend` finds it and clears it or goes on.
+            log.warning(
+                "rollback could not be started yet", modeldeployment=str(system.ref), error=str(error)
+            )
+            return None
+        finally:
+            self._starting.discard(key)
+            self.attend(key, system)
+
+    async def _start(self, key: Key, policy: PolicyEntry, system: SystemEntry, start: Start) -> str | None:
+        status = system.status
+        name = rollback_name(system.ref.name, system.uid, status.episode, status.attempt)
+        spec = RollbackSpec(
+            model_deployment_ref=LocalRef(name=system.ref.name),
+            policy_ref=LocalRef(name=policy.ref.name),
+            type="Incident",
+            target_version=start.candidate.version,
+            reason=start.reason,
+            from_version=status.current_version,
+            from_digest=status.current_digest,
+            requested_by=RequestedBy(kind="Policy", name=policy.ref.name),
+        )
+        await lock.acquire(
+            self._world.objects,
+            system,
+            name,
+            episode=status.episode,
+            attempt=status.attempt,
+            digest=status.current_digest,
+        )
+        labels = {LABEL_MODEL_DEPLOYMENT: system.ref.name[:63], LABEL_POLICY: policy.ref.name[:63]}
+        ref = ObjectRef(system.ref.api_version, "Rollback", system.ref.namespace, name)
+        body = lock.rollback_body(
+            system, name, spec.model_dump(mode="json", by_alias=True, exclude_none=True), labels
+        )
+        try:
+            created = await self._world.objects.create(ref, body)
+        except Conflict:
+            created = await self._world.objects.get(ref)
+            if RollbackEntry(created).spec.from_digest != spec.from_digest:
+                await lock.drop(self._world.objects, system, name)
+                return None
+        except Unavailable:
+            raise
+        except ClusterError as error:
+            log.error("rollback refused by the API server", modeldeployment=str(system.ref), error=str(error))
+            await lock.drop(self._world.objects, system, name)
+            return None
+        self._launch(
+            key, system, name, RollbackRun(self._world, system, RollbackEntry(created, start.evidence))
+        )
+        return name
+
+    def attend(self, key: Key, system: SystemEntry) -> None:
+        """Called for every ModelDeployment that is seen: a held lock without a task gets one."""
+        if not system.status.active_rollback or key in self._starting:
+            return
+        if key not in self._tasks:
+            self._launch(key, system, system.status.active_rollback)
+
+    def offer(self, body: Mapping[str, Any]) -> None:
+        """A Rollback object was seen."""
+        spec = body.get("spec") or {}
+        key = (body["metadata"]["namespace"], (spec.get("modelDeploymentRef") or {}).get("name", ""))
+        run = self._runs.get(key)
+        if run is not None and run.name == body["metadata"]["name"]:
+            run.offer(body)
+
+    def wake(self, key: Key) -> None:
+        """A target of the ModelDeployment changed."""
+        run = self._runs.get(key)
+        if run is not None:
+            run.woken.set()
+
+    async def stop(self) -> None:
+        """Cancels all runs; each can be taken up where it stands."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def bereave(self, key: Key) -> None:
+        """The ModelDeployment was deleted: its Rollback ends as Aborted and says so."""
+        run, task = self._runs.get(key), self._tasks.get(key)
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        if run is not None:
+            await self._close(run)
+
+    def _launch(self, key: Key, system: SystemEntry, name: str, run: RollbackRun | None = None) -> None:
+        if run is not None:
+            self._runs[key] = run
+        task = asyncio.create_task(self._serve(key, system, name, run), name=f"rollback {key[0]}/{name}")
+        self._tasks[key] = task
+
+        def done(finished: asyncio.Task[None]) -> None:
+            if self._tasks.get(key) is finished:
+                del self._tasks[key]
+                self._runs.pop(key, None)
+
+        task.add_done_callback(done)
+
+    async def _serve(self, key: Key, system: SystemEntry, name: str, run: RollbackRun | None) -> None:
+        """Until the lock is cleared, whatever goes wrong on the way."""
+        while True:
+            try:
+                run = run or await self._take_up(system, name)
+                if run is None:
+                    return
+                self._runs[key] = run
+                await run.run()
+                return
+            except NotFound as error:
+                log.warning("rollback ends: an object is gone", rollback=name, error=str(error))
+                if run is not None:
+                    await self._let_go(system, run)
+                return
+            except ClusterError as error:
+                log.warning("rollback waits for the API server", rollback=name, error=str(error))
+            except Exception:
+                log.exception("rollback is taken up again after an error", rollback=name)
+            run = None
+            await self._world.clock.sleep_until(self._world.clock.now() + _RETRY)
+
+    async def _take_up(self, system: SystemEntry, name: str) -> RollbackRun | None:
+        """After a restart: go on with the Rollback that holds the lock; a lock without one is cleared (None)."""
+        ref = ObjectRef(system.ref.api_version, "Rollback", system.ref.namespace, name)
+        try:
+            return RollbackRun(self._world, system, RollbackEntry(await self._world.objects.get(ref)))
+        except NotFound:
+            log.warning(
+                "lock without its rollback is cleared", modeldeployment=str(system.ref), rollback=name
+            )
+            await lock.drop(self._world.objects, system, name)
+            return None
+
+    async def _let_go(self, system: SystemEntry, run: RollbackRun) -> None:
+        """The Rollback object, or the ModelDeployment, was deleted while it ran."""
+        now = self._world.clock.now()
+        try:
+            await lock.release(self._world.objects, system, run.rollback, finished_at=now)
+        except NotFound:
+            await self._close(run)
+        except ClusterError as error:
+            log.warning("lock could not be cleared", modeldeployment=str(system.ref), error=str(error))
+
+    async def _close(self, run: RollbackRun) -> None:
+        """Closes the record of a Rollback whose ModelDeployment is gone."""
+        if phase_of(run.rollback.status) is Phase.FINISHED:
+            return
+        at = self._world.clock.now()
+        try:
+            await write_status(
+                self._world.objects,
+                run.rollback,
+                lambda s: abandon(s, "The ModelDeployment was deleted.", at=at),
+            )
+        except ClusterError as error:
+            log.warning(
+                "rollback of a deleted ModelDeployment not closed", rollback=run.name, error=str(error)
+            )

@@ -1,0 +1,87 @@
+"""An object of ours as this process holds it, and the one way its status is written.
+
+There is one writer per object (this process), one write at a time, each guarded by `resourceVersion`. A write that
+would change nothing is not made: an idle policy costs no request.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from model_rollback.api.group import API_VERSION
+from model_rollback.api.types import StatusModel
+from model_rollback.errors import Conflict
+from model_rollback.ports import Object, ObjectRef, Objects
+
+S = TypeVar("S", bound=StatusModel)
+_TRIES = 8
+
+
+def is_newer(candidate: str, known: str) -> bool:
+    """Whether resource version `candidate` is newer; the API server promises decimal numbers that grow."""
+    return not known or int(candidate or 0) > int(known)
+
+
+class Held(Generic[S]):
+    """One object's identity, generation and status, never older than what was last read or written."""
+
+    def __init__(self, kind: str, status_type: type[S], body: Object) -> None:
+        metadata = body["metadata"]
+        self.ref = ObjectRef(API_VERSION, kind, metadata["namespace"], metadata["name"])
+        self.status_type = status_type
+        self.writing = asyncio.Lock()
+        self.resource_version = ""
+        self.uid = ""
+        self.generation = 0
+        self.status: S = status_type()
+        self.adopt(body)
+
+    def adopt(self, body: Object) -> bool:
+        """Takes over a newer state of the object; False when it is not newer."""
+        metadata = body["metadata"]
+        version = str(metadata.get("resourceVersion", ""))
+        if metadata.get("uid", "") == self.uid and not is_newer(version, self.resource_version):
+            return False
+        self.resource_version = version
+        self.uid = metadata.get("uid", "")
+        self.generation = metadata.get("generation", 0)
+        self.status = self.status_type.model_validate(body.get("status") or {})
+        self.adopt_spec(body)
+        return True
+
+    def adopt_spec(self, body: Object) -> None:
+        """For subclasses that hold more than the status."""
+
+    @property
+    def regarding(self) -> dict[str, Any]:
+        """The object reference that Events carry."""
+        return {
+            "apiVersion": self.ref.api_version,
+            "kind": self.ref.kind,
+            "namespace": self.ref.namespace,
+            "name": self.ref.name,
+            "uid": self.uid,
+        }
+
+
+async def write_status(objects: Objects, held: Held[S], change: Callable[[S], S]) -> S:
+    """Writes `change(status)` unless it changes nothing; reads again and decides again on a conflict.
+
+    `change` may be called several times and may raise to give up.
+
+    Raises:
+        ClusterError: the API server refused or could not be reached; the held status is then unchanged.
+    """
+    async with held.writing:
+        for _ in range(_TRIES):
+            wanted = change(held.status)
+            if wanted == held.status:
+                return held.status
+            body = wanted.model_dump(mode="json", by_alias=True, exclude_none=True)
+            try:
+                held.adopt(await objects.patch_status(held.ref, body, held.resource_version))
+            except Conflict:
+                held.adopt(await objects.get(held.ref))
+            else:
+                return held.status
+        raise Conflict(f"{held.ref} was changed by others {_TRIES} times while its status was to be written")

@@ -1,0 +1,154 @@
+"""What a Rollback writes on other objects: the lock, the quarantine, and the breach it answers."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from model_rollback.api.v1alpha1 import ModelDeploymentStatus, RollbackPolicyStatus
+from model_rollback.api.v1alpha1.model_deployment import FinishedRollback, QuarantinedVersion
+from model_rollback.api.v1alpha1.rollback_policy import LastRollback
+from model_rollback.core.triggers import consume, consume_written
+from model_rollback.engine.held import write_status
+from model_rollback.engine.store import PolicyEntry, RollbackEntry, SystemEntry
+from model_rollback.ports import Objects
+
+_KEPT = 50
+_ZERO = timedelta(0)
+
+
+class LockHeld(Exception):
+    """Another Rollback is at work, or another version is live than the one that was judged."""
+
+
+async def acquire(
+    objects: Objects, system: SystemEntry, rollback: str, *, episode: int, attempt: int, digest: str
+) -> None:
+    """Sets the lock, before any other write.
+
+    Raises:
+        LockHeld: it is held, or what was judged is not what runs any more.
+        ClusterError: it could not be written.
+    """
+
+    def change(status: ModelDeploymentStatus) -> ModelDeploymentStatus:
+        if status.active_rollback == rollback:
+            return status
+        judged = (episode, attempt, digest)
+        if status.active_rollback or (status.episode, status.attempt, status.current_digest) != judged:
+            raise LockHeld(status.active_rollback or "another version is live now")
+        return status.model_copy(update={"active_rollback": rollback})
+
+    await write_status(objects, system, change)
+
+
+async def drop(objects: Objects, system: SystemEntry, rollback: str) -> None:
+    """Clears a lock that has no Rollback; the next attempt has another name."""
+
+    def change(status: ModelDeploymentStatus) -> ModelDeploymentStatus:
+        if status.active_rollback != rollback:
+            return status
+        return status.model_copy(update={"active_rollback": "", "attempt": status.attempt + 1})
+
+    await write_status(objects, system, change)
+
+
+async def release(
+    objects: Objects, system: SystemEntry, rollback: RollbackEntry, *, finished_at: datetime
+) -> None:
+    """Clears the lock, counts the attempt and remembers the result, in one write."""
+    entry = FinishedRollback(
+        name=rollback.ref.name,
+        policy=rollback.spec.policy_ref.name,
+        type=rollback.spec.type,
+        finished_at=finished_at,
+        result=rollback.status.result or "Aborted",
+    )
+
+    def change(status: ModelDeploymentStatus) -> ModelDeploymentStatus:
+        if status.active_rollback != rollback.ref.name:
+            return status
+        moved = status.current_digest != rollback.spec.from_digest
+        return status.model_copy(
+            update={
+                "active_rollback": "",
+                "attempt": status.attempt + 1,
+                "episode": status.episode + 1 if moved else status.episode,
+                "last_rollbacks": (entry, *status.last_rollbacks)[:_KEPT],
+            }
+        )
+
+    await write_status(objects, system, change)
+
+
+async def quarantine(
+    objects: Objects, system: SystemEntry, rollback: RollbackEntry, *, until: datetime
+) -> bool:
+    """Takes the bad version out of the candidates. Whether it was added by this call."""
+    spec = rollback.spec
+    entry = QuarantinedVersion(
+        version=spec.from_version, digest=spec.from_digest, rollback=rollback.ref.name, until=until
+    )
+    if any(q.digest == entry.digest and q.rollback == entry.rollback for q in system.status.quarantined):
+        return False
+
+    def change(status: ModelDeploymentStatus) -> ModelDeploymentStatus:
+        others = tuple(q for q in status.quarantined if q.digest != entry.digest)
+        history = tuple(
+            v.model_copy(update={"safe": "Unverified", "healthy_for": _ZERO})
+            if v.digest == entry.digest
+            else v
+            for v in status.history
+        )
+        verified = next((v.version for v in history if v.safe == "Verified"), "")
+        return status.model_copy(
+            update={
+                "quarantined": (entry, *others)[:_KEPT],
+                "history": history,
+                "last_verified_version": verified,
+            }
+        )
+
+    await write_status(objects, system, change)
+    return True
+
+
+async def release_quarantine(objects: Objects, system: SystemEntry, rollback: str) -> None:
+    """What was rolled back from is put back: it is no longer kept out."""
+
+    def change(status: ModelDeploymentStatus) -> ModelDeploymentStatus:
+        kept = tuple(q for q in status.quarantined if q.rollback != rollback)
+        return status.model_copy(update={"quarantined": kept})
+
+    await write_status(objects, system, change)
+
+
+async def close_policy(
+    objects: Objects, policy: PolicyEntry, rollback: RollbackEntry, *, finished_at: datetime
+) -> None:
+    """Marks the breaches as answered by this Rollback, and notes its result, in one write.
+
+    Done before the lock is cleared: whatever crashed before, this breach starts nothing more.
+    """
+    evidence = rollback.status.evidence
+    last = LastRollback(
+        name=rollback.ref.name, result=rollback.status.result or "Aborted", finished_at=finished_at
+    )
+    async with policy.evaluating:
+        policy.memories = consume(policy.memories, evidence, rollback.ref.name)
+
+        def change(status: RollbackPolicyStatus) -> RollbackPolicyStatus:
+            triggers = consume_written(status.triggers, evidence, rollback.ref.name)
+            return status.model_copy(update={"triggers": triggers, "last_rollback": last})
+
+        await write_status(objects, policy, change)
+
+
+def rollback_body(
+    system: SystemEntry, name: str, spec: dict[str, Any], labels: dict[str, str]
+) -> dict[str, Any]:
+    """The Rollback object to create. It has no owner: it outlives policy and ModelDeployment."""
+    return {
+        "apiVersion": system.ref.api_version,
+        "kind": "Rollback",
+        "metadata": {"name": name, "namespace": system.ref.namespace, "labels": labels},
+        "spec": spec,
+    }

@@ -1,0 +1,124 @@
+"""Makes the plan of one Rollback from what runs now, and keeps both versions whole before anything is touched."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from model_rollback.api.v1alpha1.rollback import Evidence
+from model_rollback.core import candidates, plan
+from model_rollback.core.pins import Values, show_all, version_digest
+from model_rollback.engine import revisions
+from model_rollback.engine.store import PolicyEntry, RollbackEntry, SystemEntry
+from model_rollback.engine.tracker import read_values
+from model_rollback.errors import NotFound
+from model_rollback.ports import Objects
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """Either the status fields of a plan, or why there is none."""
+
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    superseded: str = ""
+    abandoned: str = ""
+
+
+async def live_digest(objects: Objects, system: SystemEntry) -> str | None:
+    """The identity of what runs now, read from the API server; None when a target is missing."""
+    values = await read_values(objects, system)
+    return _digest(values) if values is not None else None
+
+
+def _digest(values: Values) -> str:
+    return version_digest({component: show_all(pins) for component, pins in values.items()})
+
+
+async def make(
+    objects: Objects,
+    system: SystemEntry,
+    rollback: RollbackEntry,
+    policy: PolicyEntry | None,
+    *,
+    now: datetime,
+) -> Made:
+    """Plans from the API server's present state, not from what was seen when the breach was judged.
+
+    Raises:
+        ClusterError: the API server could not be asked; nothing was written to a target.
+    """
+    spec = rollback.spec
+    if system.spec is None:
+        return Made(abandoned=f"{system.ref} is invalid: {system.problem}.")
+    if policy is None or policy.spec is None:
+        return Made(
+            abandoned=f"RollbackPolicy {spec.policy_ref.name} was deleted or is invalid before the plan was made."
+        )
+    values = await read_values(objects, system)
+    if values is None:
+        return Made(abandoned="a target disappeared before the plan was made.")
+    if _digest(values) != spec.from_digest:
+        return Made(superseded=f"what runs now is not {spec.from_version} any more")
+    target = candidates.find(spec.target_version, system.spec, system.status)
+    if target is None:
+        return Made(abandoned=f"version {spec.target_version} is neither recorded nor declared any more.")
+    try:
+        wanted = await _wanted(objects, system, target, values)
+    except NotFound as error:
+        return Made(abandoned=f"the values of {target.version} are gone: {error}.")
+    live = {c: show_all(pins) for c, pins in values.items()}
+    steps = plan.make_steps(system.spec.components, live, {c: show_all(pins) for c, pins in wanted.items()})
+    if len(steps) == 1:
+        return Made(superseded=f"{target.version} is what runs now already")
+    evidence = rollback_evidence(policy, rollback, now)
+    procedure = plan.resolve_procedure(policy.spec, [e.trigger for e in evidence])
+    return Made(
+        {
+            "observed_generation": rollback.generation,
+            "from_version": spec.from_version,
+            "to_version": target.version,
+            "from_revision": await revisions.keep(objects, system, spec.from_version, values),
+            "to_revision": await revisions.keep(objects, system, target.version, wanted),
+            "procedure": procedure,
+            "steps": steps,
+            "plan_hash": plan.plan_hash(target.version, steps, procedure),
+            "evidence": evidence,
+            "timeline": rollback.status.timeline.model_copy(
+                update={
+                    "breached_at": min((e.breaching_since for e in evidence), default=None),
+                    "detected_at": min((e.observed_at for e in evidence), default=now),
+                }
+            ),
+        }
+    )
+
+
+async def _wanted(
+    objects: Objects, system: SystemEntry, target: candidates.Candidate, live: Values
+) -> Values:
+    """The target's full values; what it does not name stays as it is."""
+    if target.revision:
+        stored = await revisions.load(objects, system.ref.namespace, target.revision)
+        return {c: pins for c, pins in stored.items() if c in live}
+    return {c: {**live[c], **target.values.get(c, {})} for c in live}
+
+
+def rollback_evidence(policy: PolicyEntry, rollback: RollbackEntry, now: datetime) -> tuple[Evidence, ...]:
+    """The evidence handed over at the start; after a crash, what the policy's status still says of the breach."""
+    if rollback.handed_over:
+        return rollback.handed_over
+    by_name = {t.name: t for t in (policy.spec.triggers if policy.spec else [])}
+    return tuple(
+        Evidence(
+            trigger=t.name,
+            query=by_name[t.name].query,
+            operator=by_name[t.name].breach.operator,
+            threshold=by_name[t.name].breach.threshold,
+            value=t.value,
+            observed_at=t.observed_at,
+            breaching_since=t.breaching_since or t.observed_at,
+            policy_generation=policy.generation,
+        )
+        for t in policy.status.triggers
+        if t.name in by_name and t.state == "Breached" and t.consumed_by in ("", rollback.ref.name)
+    )

@@ -1,0 +1,113 @@
+"""Puts the engine together and runs it. Watch events come in here; everything else follows."""
+
+import asyncio
+from collections.abc import Coroutine, Mapping
+from typing import Any
+
+import structlog
+
+from model_rollback.engine.announcer import Announcer
+from model_rollback.engine.evaluator import Evaluator
+from model_rollback.engine.executor import Executor
+from model_rollback.engine.run import World
+from model_rollback.engine.scheduler import Scheduler
+from model_rollback.engine.store import Key, Store, SystemEntry, key_of
+from model_rollback.engine.targets import TargetWatcher
+from model_rollback.engine.tracker import Tracker
+from model_rollback.engine.wakeups import Wakeups
+from model_rollback.ports import Clock, HttpProbes, MetricsSource, Object, Objects, Recorder, Watches
+
+log = structlog.get_logger(__name__)
+
+
+class Runtime:
+    """The engine. `run` is endless; the three `on_…` methods take watch events at any time, also before `run`."""
+
+    def __init__(
+        self,
+        *,
+        objects: Objects,
+        watches: Watches,
+        sources: Mapping[str, MetricsSource],
+        http: HttpProbes,
+        recorder: Recorder,
+        clock: Clock,
+        epoch: int,
+    ) -> None:
+        self.store = Store()
+        self._clock = clock
+        self._wakeups: Wakeups[Key] = Wakeups(clock)
+        announcer = Announcer(recorder)
+        world = World(self.store, objects, clock, sources, http, announcer, epoch)
+        self.executor = Executor(world)
+        self.targets = TargetWatcher(self.store, objects, watches, clock, self._target_changed)
+        tracker = Tracker(self.store, objects, self.targets, self._wakeups, clock)
+        self._tracker = tracker
+        self._evaluator = Evaluator(
+            self.store, objects, self.targets, tracker, announcer, self.executor, self._introduce
+        )
+        self.scheduler = Scheduler(self.store, sources, self._evaluator, clock)
+        self._background: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Endless. A part that fails ends the whole; cancelling ends everything at once, safe at any moment."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._tracker.run(), name="tracker")
+                group.create_task(self.scheduler.run(), name="scheduler")
+        finally:
+            await self.executor.stop()
+            await self.targets.stop()
+            for task in self._background:
+                task.cancel()
+            await asyncio.gather(*self._background, return_exceptions=True)
+
+    def on_policy(self, body: Object, *, deleted: bool) -> None:
+        """A RollbackPolicy was seen, or was deleted."""
+        if deleted:
+            self.store.drop_policy(key_of(body))
+            return
+        key = key_of(body)
+        known = self.store.policies.get(key)
+        generation = known.generation if known is not None else None
+        entry = self.store.put_policy(body)
+        if entry.spec is None and generation != entry.generation:
+            # It is in no tick, so it is told at once.
+            self._spawn(self._evaluator.evaluate(entry, {}, now=self._clock.now()))
+        elif generation != entry.generation:
+            self.scheduler.wake()
+
+    def on_system(self, body: Object, *, deleted: bool) -> None:
+        """A ModelDeployment was seen, or was deleted."""
+        key = key_of(body)
+        if deleted:
+            self.targets.forget(key)
+            self.store.drop_system(key)
+            self._spawn(self.executor.bereave(key))
+            return
+        self._introduce(body)
+
+    def on_rollback(self, body: Object) -> None:
+        """A Rollback was seen."""
+        self.executor.offer(body)
+
+    def _introduce(self, body: Object) -> SystemEntry:
+        key = key_of(body)
+        known = self.store.systems.get(key)
+        before = (known.uid, known.generation) if known is not None else None
+        entry = self.store.put_system(body)
+        self._evaluator.seen(key)
+        if before != (entry.uid, entry.generation):
+            self.targets.register(key, entry)
+            self._wakeups.wake(key)
+        self.executor.attend(key, entry)
+        return entry
+
+    def _target_changed(self, key: Key) -> None:
+        self._wakeups.wake(key)
+        self.executor.wake(key)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)

@@ -1,0 +1,125 @@
+"""Ticks: policies on one source and interval are evaluated together, and each distinct query is asked once.
+
+A tick is due at a multiple of its interval since the epoch, and its queries carry that moment as `time`; so replicas
+and replays see the same samples. A slow source delays its own policies and no others.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from model_rollback import telemetry
+from model_rollback.engine.evaluator import Answers, Evaluator
+from model_rollback.engine.store import PolicyEntry, Store
+from model_rollback.engine.wakeups import wait_until
+from model_rollback.errors import MetricsError
+from model_rollback.ports import Answer, Clock, MetricsSource
+
+log = structlog.get_logger(__name__)
+
+Group = tuple[str, timedelta]
+"""(metrics source, interval)."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_BREATH = 100
+
+
+def next_tick(after: datetime, interval: timedelta) -> datetime:
+    """The first multiple of `interval` since the epoch that is later than `after`."""
+    return _EPOCH + ((after - _EPOCH) // interval + 1) * interval
+
+
+async def ask(
+    sources: Mapping[str, MetricsSource], source: str, text: str, at: datetime
+) -> Answer | MetricsError:
+    """One query; an error is an answer too."""
+    known = sources.get(source)
+    if known is None:
+        names = ", ".join(sorted(sources)) or "none"
+        return MetricsError(
+            "unknown_source", f"the operator's configuration has no metricsSource {source!r}; it has: {names}"
+        )
+    telemetry.QUERIES.labels(source).inc()
+    try:
+        return await known.query(text, at)
+    except MetricsError as error:
+        telemetry.QUERY_ERRORS.labels(source, error.kind).inc()
+        return error
+
+
+class Scheduler:
+    """One loop for all policies."""
+
+    def __init__(
+        self, store: Store, sources: Mapping[str, MetricsSource], evaluator: Evaluator, clock: Clock
+    ) -> None:
+        self._store = store
+        self._sources = sources
+        self._evaluator = evaluator
+        self._clock = clock
+        self._changed = asyncio.Event()
+        self._ticks: dict[Group, asyncio.Task[None]] = {}
+        self._last: dict[Group, datetime] = {}
+        self.last_tick_at: datetime | None = None
+
+    def wake(self) -> None:
+        """Policies were added, changed or removed."""
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Endless. When cancelled, running ticks are cancelled too."""
+        try:
+            while True:
+                await self._run_due()
+        finally:
+            ticks = list(self._ticks.values())
+            for task in ticks:
+                task.cancel()
+            await asyncio.gather(*ticks, return_exceptions=True)
+
+    async def _run_due(self) -> None:
+        self._changed.clear()
+        now = self._clock.now()
+        groups = self._groups()
+        due = {group: next_tick(self._last.setdefault(group, now), group[1]) for group in groups}
+        for group, moment in due.items():
+            if moment <= now:
+                # The newest moment that has passed: ticks that were missed are not made up for.
+                self._begin(group, next_tick(now - group[1], group[1]), groups[group])
+        upcoming = [next_tick(self._last[group], group[1]) for group in groups]
+        await wait_until(self._clock, self._changed, min(upcoming, default=None))
+
+    def _groups(self) -> dict[Group, list[PolicyEntry]]:
+        groups: dict[Group, list[PolicyEntry]] = {}
+        for policy in self._store.policies.values():
+            if policy.spec is not None:
+                groups.setdefault((policy.spec.metrics_source, policy.spec.interval), []).append(policy)
+        return groups
+
+    def _begin(self, group: Group, moment: datetime, policies: list[PolicyEntry]) -> None:
+        self._last[group] = moment
+        running = self._ticks.get(group)
+        if running is not None and not running.done():
+            log.warning(
+                "tick skipped: the one before is still running", source=group[0], interval=str(group[1])
+            )
+            return
+        self._ticks[group] = asyncio.create_task(self._tick(group[0], moment, policies))
+
+    async def _tick(self, source: str, moment: datetime, policies: list[PolicyEntry]) -> None:
+        texts = {t.query for p in policies if p.spec is not None for t in p.spec.triggers}
+        answers = await self._ask_all(source, texts, moment)
+        for count, policy in enumerate(policies):
+            if policy.spec is not None and all(t.query in answers for t in policy.spec.triggers):
+                await self._evaluator.evaluate(policy, answers, now=moment)
+            if count % _BREATH == _BREATH - 1:
+                await asyncio.sleep(0)
+        self.last_tick_at = moment
+        telemetry.TICK_SECONDS.observe(max(0.0, (self._clock.now() - moment).total_seconds()))
+
+    async def _ask_all(self, source: str, texts: Iterable[str], at: datetime) -> Answers:
+        ordered = sorted(texts)
+        answers = await asyncio.gather(*(ask(self._sources, source, text, at) for text in ordered))
+        return dict(zip(ordered, answers, strict=True))

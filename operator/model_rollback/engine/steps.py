@@ -1,0 +1,183 @@
+"""One step that writes: a Revert or a Restore. Safe to repeat at any point, after any crash or lost answer.
+
+What is to be done follows from where the target is now: at `before` it is patched, at `after` it is waited for, and
+anywhere else it is somebody else's newer deploy and left alone.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+from model_rollback.api.reasons import Reason
+from model_rollback.api.v1alpha1.model_deployment import Component
+from model_rollback.api.v1alpha1.rollback import PinRecord, Procedure, Step
+from model_rollback.core.live import LiveTarget, observe
+from model_rollback.core.pins import PinValues, build_patch, show_all
+from model_rollback.engine.targets import ref_of
+from model_rollback.errors import ClusterError, Conflict, Forbidden, Invalid, NotFound, Refused, Unavailable
+from model_rollback.ports import Clock, Object, Objects
+from model_rollback.presets import target_presets
+
+_REBUILDS = 5
+
+
+class Outcome(Enum):
+    """What the caller does next."""
+
+    CHANGED = "the step has changes to record; call again"
+    WAIT = "nothing to do until the target changes or time passes"
+    FAILED = "the step failed"
+    SUPERSEDED = "a version that nobody judged is live"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """`changes`: fields of the Step to record. `reason` and `message`: of a failure, a wait or a supersession."""
+
+    outcome: Outcome
+    changes: dict[str, Any] | None = None
+    reason: Reason = Reason.RUNNING
+    message: str = ""
+
+
+def failed(reason: Reason, message: str) -> Progress:
+    """The step cannot go on by itself."""
+    return Progress(Outcome.FAILED, reason=reason, message=message)
+
+
+def records(shown: PinValues) -> tuple[PinRecord, ...]:
+    """Shown pin values as a step records them."""
+    return tuple(PinRecord(pin=pin, value=value) for pin, value in shown.items())
+
+
+def failure(error: ClusterError) -> Progress:
+    """What an error of the API server means for a step; Unavailable is no failure but an unknown outcome."""
+    if isinstance(error, Unavailable):
+        return Progress(Outcome.WAIT, reason=Reason.API_UNAVAILABLE, message=str(error))
+    if isinstance(error, Forbidden):
+        return failed(Reason.FORBIDDEN, str(error))
+    if isinstance(error, NotFound):
+        return failed(Reason.TARGETS_MISSING, str(error))
+    if isinstance(error, Invalid | Refused):
+        return failed(Reason.REFUSED, str(error))
+    return failed(Reason.CONFLICT, str(error))
+
+
+class StepRunner:
+    """Runs the steps of one Rollback on one component's target."""
+
+    def __init__(self, objects: Objects, clock: Clock, namespace: str, rollback: str, epoch: int) -> None:
+        self._objects = objects
+        self._clock = clock
+        self._namespace = namespace
+        self._rollback = rollback
+        self._epoch = epoch
+
+    async def dry_run(self, component: Component, wanted: PinValues) -> None:
+        """Asks the API server whether it would take the write.
+
+        Raises:
+            ClusterError: it would not, or could not be asked.
+            PathError: the target has no such pin.
+        """
+        obj = await self._objects.get(ref_of(self._namespace, component))
+        patch = self._patch(component, obj, wanted, "preflight")
+        await self._objects.patch_json(ref_of(self._namespace, component), patch, dry_run=True)
+
+    async def advance(
+        self, step: Step, component: Component, expected: PinValues, wanted: PinValues, procedure: Procedure
+    ) -> Progress:
+        """Takes the step one move further. `expected`: full values before, `wanted`: full values after."""
+        try:
+            obj = await self._objects.get(ref_of(self._namespace, component))
+        except ClusterError as error:
+            return self._or_timed_out(step, procedure, failure(error))
+        live = observe(component, target_presets()[component.preset], obj)
+        if live.pins is None:
+            return failed(Reason.TARGETS_MISSING, live.problem)
+        if step.state == "Pending":
+            return self._begin(step, live, expected, wanted)
+        if dict(live.pins) == show_all(wanted):
+            return self._arrived(step, live, procedure)
+        if dict(live.pins) != show_all(expected):
+            return Progress(Outcome.SUPERSEDED, message=_third_version(component, live))
+        if step.written_at is not None:
+            return failed(
+                Reason.TARGET_CHANGED, f"somebody put the old value back into {component.target_ref.name}"
+            )
+        return self._or_timed_out(step, procedure, await self._write(step, component, obj, expected, wanted))
+
+    def _begin(self, step: Step, live: LiveTarget, expected: PinValues, wanted: PinValues) -> Progress:
+        at = dict(live.pins or {})
+        if at not in (show_all(expected), show_all(wanted)):
+            return Progress(
+                Outcome.SUPERSEDED, message=f"{step.component} holds a version that nobody judged"
+            )
+        changes: dict[str, Any] = {"state": "Running", "started_at": self._clock.now(), "message": ""}
+        if not step.before:
+            changes |= {
+                "before": records(show_all(expected)),
+                "after": records(show_all(wanted)),
+                "was_ready": live.readiness.ready,
+            }
+        return Progress(Outcome.CHANGED, changes)
+
+    def _arrived(self, step: Step, live: LiveTarget, procedure: Procedure) -> Progress:
+        ours = live.last_write.startswith(f"{self._rollback}/{step.name}/")
+        now = self._clock.now()
+        if not ours and step.written_at is None:
+            changes = {"state": "Skipped", "finished_at": now, "message": "it was there already, not by us"}
+            return Progress(Outcome.CHANGED, changes)
+        if step.written_at is None:
+            return Progress(Outcome.CHANGED, {"written_at": now})
+        if live.readiness.ready or (step.action == "Restore" and step.was_ready is False):
+            return Progress(Outcome.CHANGED, {"state": "Succeeded", "finished_at": now, "message": ""})
+        if live.readiness.failed:
+            return failed(Reason.PROGRESS_DEADLINE_EXCEEDED, f"{step.component}: {live.readiness.message}")
+        waiting = Progress(Outcome.WAIT, message=f"{step.component}: {live.readiness.message}")
+        return self._or_timed_out(step, procedure, waiting)
+
+    async def _write(
+        self, step: Step, component: Component, obj: Object, expected: PinValues, wanted: PinValues
+    ) -> Progress:
+        ref = ref_of(self._namespace, component)
+        for _ in range(_REBUILDS):
+            try:
+                await self._objects.patch_json(ref, self._patch(component, obj, wanted, step.name))
+            except (Invalid, Conflict) as error:
+                if isinstance(error, Invalid) and error.causes:
+                    return failed(Reason.REFUSED, str(error))
+            except ClusterError as error:
+                return failure(error)
+            else:
+                return Progress(Outcome.CHANGED, {"written_at": self._clock.now()})
+            # A `test` failed: something moved between read and write. Only the same old version is tried again.
+            try:
+                obj = await self._objects.get(ref)
+            except ClusterError as error:
+                return failure(error)
+            live = observe(component, target_presets()[component.preset], obj)
+            if live.pins is None or dict(live.pins) != show_all(expected):
+                return Progress(
+                    Outcome.WAIT, reason=Reason.TARGET_CHANGED, message=f"{ref} changed while it was patched"
+                )
+        return failed(Reason.CONFLICT, f"{ref} changed {_REBUILDS} times while it was to be patched")
+
+    def _patch(self, component: Component, obj: Object, wanted: PinValues, step: str) -> list[dict[str, Any]]:
+        signature = f"{self._rollback}/{step}/{self._epoch}"
+        return build_patch(component, target_presets()[component.preset], obj, wanted, signature)
+
+    def _or_timed_out(self, step: Step, procedure: Procedure, progress: Progress) -> Progress:
+        if progress.outcome is not Outcome.WAIT or step.started_at is None:
+            return progress
+        deadline: datetime = step.started_at + procedure.step_timeout
+        if self._clock.now() < deadline:
+            return progress
+        reason = progress.reason if progress.reason is Reason.API_UNAVAILABLE else Reason.STEP_TIMED_OUT
+        return failed(reason, f"not done within stepTimeout: {progress.message}")
+
+
+def _third_version(component: Component, live: LiveTarget) -> str:
+    shown = ", ".join(f"{pin} {value}" for pin, value in (live.pins or {}).items())
+    return f"{component.name} now holds {shown}, a newer deploy that is not this Rollback's to undo"

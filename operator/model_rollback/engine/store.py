@@ -1,0 +1,183 @@
+"""What this process knows: policies, ModelDeployments with their live targets, and unfinished Rollbacks.
+
+Fed by watch events; holds specs, statuses and digests, never whole targets. One object that cannot be read marks
+itself only.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from datetime import datetime
+
+import structlog
+from pydantic import ValidationError
+
+from model_rollback.api.v1alpha1 import (
+    ModelDeploymentSpec,
+    ModelDeploymentStatus,
+    RollbackPolicySpec,
+    RollbackPolicyStatus,
+    RollbackSpec,
+    RollbackStatus,
+)
+from model_rollback.api.v1alpha1.rollback import Evidence
+from model_rollback.core.live import LiveTarget
+from model_rollback.core.plan import longest_range
+from model_rollback.core.triggers import TriggerMemory
+from model_rollback.engine.held import Held
+from model_rollback.ports import Object
+
+Key = tuple[str, str]
+"""(namespace, name)."""
+
+log = structlog.get_logger(__name__)
+
+
+def key_of(body: Object) -> Key:
+    """The object's key."""
+    return (body["metadata"]["namespace"], body["metadata"]["name"])
+
+
+def explain(error: ValidationError) -> str:
+    """A validation error for people: where, and what must hold there."""
+    parts = []
+    for item in error.errors():
+        where = ".".join(str(part) for part in item["loc"])
+        parts.append(f"spec.{where}: {item['msg'].removeprefix('Value error, ')}" if where else item["msg"])
+    return "; ".join(parts)[:1000]
+
+
+class PolicyEntry(Held[RollbackPolicyStatus]):
+    """A policy: its spec, or the problem with it, and what its triggers remember."""
+
+    def __init__(self, body: Object) -> None:
+        self.spec: RollbackPolicySpec | None = None
+        self.problem = ""
+        self.memories: dict[str, TriggerMemory] = {}
+        self.evaluating = asyncio.Lock()
+        super().__init__("RollbackPolicy", RollbackPolicyStatus, body)
+
+    def adopt_spec(self, body: Object) -> None:
+        """Parses the spec; a trigger that was edited forgets what it remembered."""
+        old = {t.name: t for t in self.spec.triggers} if self.spec is not None else {}
+        try:
+            self.spec = RollbackPolicySpec.model_validate(body.get("spec") or {})
+            for index, trigger in enumerate(self.spec.triggers):
+                _check_query(trigger.query, f"spec.triggers.{index}.query")
+            self.problem = ""
+        except ValidationError as error:
+            self.spec, self.problem = None, explain(error)
+        except ValueError as error:
+            self.spec, self.problem = None, str(error)
+        if old:
+            kept = {t.name for t in (self.spec.triggers if self.spec else []) if old.get(t.name) == t}
+            self.memories = {name: m for name, m in self.memories.items() if name in kept}
+
+    @property
+    def system_key(self) -> Key | None:
+        """The ModelDeployment it protects."""
+        return (self.ref.namespace, self.spec.model_deployment_ref.name) if self.spec is not None else None
+
+
+def _check_query(query: str, where: str) -> None:
+    try:
+        longest_range(query)
+    except ValueError as error:
+        raise ValueError(f"{where} is not valid PromQL: {error}") from error
+
+
+class SystemEntry(Held[ModelDeploymentStatus]):
+    """A ModelDeployment: its spec, or the problem with it, its targets as last seen, and its healthy clock."""
+
+    def __init__(self, body: Object) -> None:
+        self.spec: ModelDeploymentSpec | None = None
+        self.problem = ""
+        self.live: dict[str, LiveTarget] = {}
+        self.healthy_since: datetime | None = None
+        self.healthy_until: datetime | None = None
+        super().__init__("ModelDeployment", ModelDeploymentStatus, body)
+
+    def adopt_spec(self, body: Object) -> None:
+        """Parses the spec; targets of components that changed are looked at anew."""
+        old = {c.name: c for c in self.spec.components} if self.spec is not None else {}
+        try:
+            self.spec = ModelDeploymentSpec.model_validate(body.get("spec") or {})
+            self.problem = ""
+        except ValidationError as error:
+            self.spec, self.problem = None, explain(error)
+        if old and self.spec is not None:
+            kept = {c.name for c in self.spec.components if old.get(c.name) == c}
+            self.live = {name: t for name, t in self.live.items() if name in kept}
+
+    @property
+    def is_known(self) -> bool:
+        """Whether every target has been looked at since the start."""
+        return self.spec is None or all(c.name in self.live for c in self.spec.components)
+
+    @property
+    def targets(self) -> list[LiveTarget]:
+        """Targets in the order of the components."""
+        return [self.live[c.name] for c in self.spec.components if c.name in self.live] if self.spec else []
+
+
+class RollbackEntry(Held[RollbackStatus]):
+    """A Rollback under way. `handed_over`: evidence from the tick that started it, until the plan records it."""
+
+    spec: RollbackSpec
+
+    def __init__(self, body: Object, handed_over: tuple[Evidence, ...] = ()) -> None:
+        self.handed_over = handed_over
+        super().__init__("Rollback", RollbackStatus, body)
+
+    def adopt_spec(self, body: Object) -> None:
+        """The API server has checked it; a Rollback of another version of the API raises ValidationError."""
+        self.spec = RollbackSpec.model_validate(body["spec"])
+
+
+class Store:
+    """All entries by key."""
+
+    def __init__(self) -> None:
+        self.policies: dict[Key, PolicyEntry] = {}
+        self.systems: dict[Key, SystemEntry] = {}
+        self._policies_of: dict[Key, set[Key]] = {}
+
+    def put_policy(self, body: Object) -> PolicyEntry:
+        """Takes over a policy's newest state."""
+        key = key_of(body)
+        entry = self.policies.get(key)
+        if entry is None:
+            entry = self.policies[key] = PolicyEntry(body)
+        else:
+            self._unlink(entry, key)
+            entry.adopt(body)
+        if entry.system_key is not None:
+            self._policies_of.setdefault(entry.system_key, set()).add(key)
+        return entry
+
+    def drop_policy(self, key: Key) -> None:
+        """Forgets a deleted policy."""
+        entry = self.policies.pop(key, None)
+        if entry is not None:
+            self._unlink(entry, key)
+
+    def _unlink(self, entry: PolicyEntry, key: Key) -> None:
+        if entry.system_key is not None:
+            self._policies_of.get(entry.system_key, set()).discard(key)
+
+    def put_system(self, body: Object) -> SystemEntry:
+        """Takes over a ModelDeployment's newest state."""
+        key = key_of(body)
+        entry = self.systems.get(key)
+        if entry is None or entry.uid != body["metadata"].get("uid"):
+            entry = self.systems[key] = SystemEntry(body)
+        else:
+            entry.adopt(body)
+        return entry
+
+    def drop_system(self, key: Key) -> None:
+        """Forgets a deleted ModelDeployment."""
+        self.systems.pop(key, None)
+
+    def policies_of(self, key: Key) -> Iterator[PolicyEntry]:
+        """The valid policies that protect a ModelDeployment."""
+        return (self.policies[k] for k in sorted(self._policies_of.get(key, ())))

@@ -1,0 +1,157 @@
+"""Watches the targets of all ModelDeployments: one list and watch per kind, digests kept, objects let go."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+
+import structlog
+
+from model_rollback.api.v1alpha1.model_deployment import Component
+from model_rollback.core.live import LiveTarget, Readiness, observe
+from model_rollback.engine.store import Key, Store, SystemEntry
+from model_rollback.errors import ClusterError, NotFound
+from model_rollback.ports import Clock, Object, ObjectRef, Objects, Watches
+from model_rollback.presets import target_presets
+
+log = structlog.get_logger(__name__)
+
+Gvk = tuple[str, str]
+
+
+class TargetWatcher:
+    """Keeps `SystemEntry.live` true and calls `on_change(key)` when something in it changed."""
+
+    def __init__(
+        self, store: Store, objects: Objects, watches: Watches, clock: Clock, on_change: Callable[[Key], None]
+    ) -> None:
+        self._store = store
+        self._objects = objects
+        self._watches = watches
+        self._clock = clock
+        self._on_change = on_change
+        self._users: dict[ObjectRef, set[Key]] = {}
+        self._refs: dict[Key, set[ObjectRef]] = {}
+        self._tasks: dict[Gvk, asyncio.Task[None]] = {}
+        self._looking: set[asyncio.Task[None]] = set()
+        self.synced: set[Gvk] = set()
+        self.blind: dict[Gvk, str] = {}
+
+    def register(self, key: Key, entry: SystemEntry) -> None:
+        """Follows the targets that the ModelDeployment names now, and only these."""
+        self.forget(key)
+        refs = set()
+        for component in entry.spec.components if entry.spec else []:
+            ref = ref_of(key[0], component)
+            refs.add(ref)
+            self._users.setdefault(ref, set()).add(key)
+            self._follow((ref.api_version, ref.kind))
+            if component.name not in entry.live and (ref.api_version, ref.kind) in self.synced:
+                task = asyncio.create_task(self._look(key, ref))
+                self._looking.add(task)
+                task.add_done_callback(self._looking.discard)
+        self._refs[key] = refs
+
+    def forget(self, key: Key) -> None:
+        """Follows the ModelDeployment's targets no longer."""
+        for ref in self._refs.pop(key, set()):
+            users = self._users.get(ref, set())
+            users.discard(key)
+            if not users:
+                self._users.pop(ref, None)
+
+    def blindness(self, entry: SystemEntry) -> str:
+        """Why targets of this ModelDeployment cannot be watched now; empty when they are."""
+        kinds = (
+            {(c.target_ref.api_version, c.target_ref.kind) for c in entry.spec.components}
+            if entry.spec
+            else set()
+        )
+        return "; ".join(self.blind[gvk] for gvk in sorted(kinds) if gvk in self.blind)
+
+    async def stop(self) -> None:
+        """Ends all watches."""
+        tasks = [*self._tasks.values(), *self._looking]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _follow(self, gvk: Gvk) -> None:
+        if gvk not in self._tasks:
+            self._tasks[gvk] = asyncio.create_task(self._watch(gvk), name=f"watch {gvk[1]}")
+
+    async def _watch(self, gvk: Gvk) -> None:
+        listed: set[ObjectRef] | None = None
+        async for event in self._watches.watch(*gvk):
+            if event.type == "Listing":
+                listed = set()
+            elif event.type == "Unavailable":
+                self.blind[gvk] = f"{gvk[1]}s cannot be watched: {event.message}"
+                self._wake_all(gvk)
+            elif event.type == "Synced":
+                self._synced(gvk, listed or set())
+                listed = None
+            elif event.object is not None:
+                ref = _ref(gvk, event.object)
+                if listed is not None:
+                    listed.add(ref)
+                self._seen(ref, event.object if event.type == "Upserted" else None)
+
+    def _synced(self, gvk: Gvk, listed: set[ObjectRef]) -> None:
+        self.synced.add(gvk)
+        was_blind = self.blind.pop(gvk, None) is not None
+        for ref in [r for r in self._users if (r.api_version, r.kind) == gvk and r not in listed]:
+            self._seen(ref, None)
+        if was_blind:
+            self._wake_all(gvk)
+
+    def _wake_all(self, gvk: Gvk) -> None:
+        for ref, keys in list(self._users.items()):
+            if (ref.api_version, ref.kind) == gvk:
+                for key in keys:
+                    self._on_change(key)
+
+    async def _look(self, key: Key, ref: ObjectRef) -> None:
+        """Reads one target of a ModelDeployment that came after the list."""
+        try:
+            self._seen(ref, await self._objects.get(ref), only=key)
+        except NotFound:
+            self._seen(ref, None, only=key)
+        except ClusterError as error:
+            log.warning("target could not be read", target=str(ref), error=str(error))
+
+    def _seen(self, ref: ObjectRef, obj: Object | None, only: Key | None = None) -> None:
+        for key in [only] if only else list(self._users.get(ref, ())):
+            entry = self._store.systems.get(key)
+            if entry is None or entry.spec is None:
+                continue
+            for component in entry.spec.components:
+                if ref_of(key[0], component) == ref:
+                    self._put(key, entry, component, obj)
+
+    def _put(self, key: Key, entry: SystemEntry, component: Component, obj: Object | None) -> None:
+        before = entry.live.get(component.name)
+        if obj is None:
+            name = component.target_ref.name
+            after = LiveTarget(
+                component=component.name,
+                problem=f"{component.target_ref.kind} {name} does not exist in namespace {key[0]}",
+                missing=True,
+                readiness=Readiness(ready=False, message="it does not exist"),
+            )
+        else:
+            after = observe(component, target_presets()[component.preset], obj)
+        same = before is not None and before.pins == after.pins and before.changed_at is not None
+        after = replace(after, changed_at=before.changed_at if before and same else self._clock.now())
+        if after != before:
+            entry.live[component.name] = after
+            self._on_change(key)
+
+
+def ref_of(namespace: str, component: Component) -> ObjectRef:
+    """The object that a component names."""
+    target = component.target_ref
+    return ObjectRef(target.api_version, target.kind, namespace, target.name)
+
+
+def _ref(gvk: Gvk, obj: Object) -> ObjectRef:
+    return ObjectRef(*gvk, obj["metadata"]["namespace"], obj["metadata"]["name"])

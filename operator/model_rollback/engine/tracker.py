@@ -1,0 +1,151 @@
+"""Follows the versions of ModelDeployments: which is live, when one is recorded, when it is Verified."""
+
+from datetime import datetime, timedelta
+
+import structlog
+
+from model_rollback.api.reasons import Reason
+from model_rollback.api.v1alpha1.model_deployment import ModelDeploymentStatus
+from model_rollback.core import versions
+from model_rollback.core.paths import PathError
+from model_rollback.core.pins import Values, read, show_all, version_digest
+from model_rollback.core.system import with_conditions
+from model_rollback.engine import revisions
+from model_rollback.engine.held import write_status
+from model_rollback.engine.store import Key, Store, SystemEntry
+from model_rollback.engine.targets import TargetWatcher, ref_of
+from model_rollback.engine.wakeups import Wakeups
+from model_rollback.errors import ClusterError, NotFound
+from model_rollback.ports import Clock, Objects
+from model_rollback.presets import target_presets
+
+log = structlog.get_logger(__name__)
+
+_RETRY = timedelta(seconds=5)
+
+
+class Tracker:
+    """One loop for all ModelDeployments; woken by changes, asleep otherwise."""
+
+    def __init__(
+        self, store: Store, objects: Objects, targets: TargetWatcher, wakeups: Wakeups[Key], clock: Clock
+    ) -> None:
+        self._store = store
+        self._objects = objects
+        self._targets = targets
+        self._wakeups = wakeups
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Endless; an error of one ModelDeployment delays that one only."""
+        while True:
+            for key in await self._wakeups.due():
+                entry = self._store.systems.get(key)
+                if entry is None or not entry.is_known:
+                    continue
+                try:
+                    await self._refresh(key, entry)
+                except NotFound:
+                    continue
+                except ClusterError as error:
+                    log.warning(
+                        "status could not be written", modeldeployment=str(entry.ref), error=str(error)
+                    )
+                    self._wakeups.at(key, self._clock.now() + _RETRY)
+
+    async def _refresh(self, key: Key, entry: SystemEntry) -> None:
+        await write_status(self._objects, entry, lambda status: self._look(entry, status))
+        if entry.spec is None:
+            return
+        now = self._clock.now()
+        await self._record_if_stable(entry, now)
+        due = versions.stable_at(entry.spec, entry.targets)
+        if due is not None and due > now:
+            self._wakeups.at(key, due)
+
+    def _look(self, entry: SystemEntry, status: ModelDeploymentStatus) -> ModelDeploymentStatus:
+        now = self._clock.now()
+        if entry.spec is not None and entry.targets:
+            status = versions.track(entry.spec, status, entry.targets, now=now)
+        return with_conditions(
+            entry.spec,
+            status,
+            entry.targets,
+            problem=entry.problem,
+            blind=self._targets.blindness(entry),
+            generation=entry.generation,
+            now=now,
+        )
+
+    async def _record_if_stable(self, entry: SystemEntry, now: datetime) -> None:
+        spec, status = entry.spec, entry.status
+        if spec is None or not versions.is_stable(spec, status, entry.targets, now=now):
+            return
+        newest = status.history[0] if status.history else None
+        if newest is not None and newest.digest == status.current_digest and newest.last_seen is None:
+            return
+        values = await read_values(self._objects, entry)
+        if (
+            values is None
+            or version_digest({c: show_all(p) for c, p in values.items()}) != status.current_digest
+        ):
+            return
+        revision = await revisions.keep(self._objects, entry, status.current_version, values)
+
+        def change(old: ModelDeploymentStatus) -> ModelDeploymentStatus:
+            if not versions.is_stable(spec, old, entry.targets, now=now):
+                return old
+            return self._look(entry, versions.record(spec, old, entry.targets, revision, now=now))
+
+        await write_status(self._objects, entry, change)
+        log.info(
+            "version recorded",
+            modeldeployment=str(entry.ref),
+            version=status.current_version,
+            revision=revision,
+        )
+
+    async def credit_healthy_time(self, key: Key, *, healthy: bool, now: datetime) -> None:
+        """Counts judged-healthy time towards Verified; called at every tick of a policy of that ModelDeployment.
+
+        Time counts between two healthy ticks. It is written when the version becomes Verified and when health ends.
+        """
+        entry = self._store.systems.get(key)
+        if entry is None or entry.spec is None:
+            return
+        if healthy and entry.healthy_since is None:
+            entry.healthy_since = now
+        entry.healthy_until = now if healthy else entry.healthy_until
+        if entry.healthy_since is None:
+            return
+        gained = (entry.healthy_until or now) - entry.healthy_since
+        current = versions.find_recorded(entry.status, entry.status.current_digest)
+        if current is None or current.safe == "Verified":
+            entry.healthy_since = now if healthy else None
+            return
+        if healthy and current.healthy_for + gained < entry.spec.versioning.verified_after:
+            return
+        spec = entry.spec
+        entry.healthy_since = now if healthy else None
+        await write_status(
+            self._objects, entry, lambda old: self._look(entry, versions.add_healthy_time(spec, old, gained))
+        )
+        if entry.status.last_verified_version == current.version:
+            log.info(
+                "version verified",
+                reason=Reason.READY.value,
+                modeldeployment=str(entry.ref),
+                version=current.version,
+            )
+
+
+async def read_values(objects: Objects, entry: SystemEntry) -> Values | None:
+    """Every component's pins, read from the API server now; None when a target or pin is missing."""
+    values = {}
+    for component in entry.spec.components if entry.spec else []:
+        try:
+            obj = await objects.get(ref_of(entry.ref.namespace, component))
+            values[component.name] = read(component, target_presets()[component.preset], obj)
+        except (NotFound, PathError):
+            return None
+    return values

@@ -1,0 +1,78 @@
+"""The handlers that kopf calls, in a registry of our own.
+
+Only low-level handlers: no change handlers, timers, daemons or indexes, hence no finalizer and no annotation of ours
+on anybody's object. With the operator gone, everything can still be deleted.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import kopf
+
+from model_rollback.api.group import GROUP, VERSION
+from model_rollback.api.v1alpha1 import ModelDeployment, Rollback, RollbackPolicy
+
+
+class Inbox(Protocol):
+    """Where watch events go."""
+
+    def on_policy(self, body: Mapping[str, Any], *, deleted: bool) -> None:
+        """A RollbackPolicy was seen or deleted."""
+
+    def on_system(self, body: Mapping[str, Any], *, deleted: bool) -> None:
+        """A ModelDeployment was seen or deleted."""
+
+    def on_rollback(self, body: Mapping[str, Any]) -> None:
+        """A Rollback was seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lifecycle:
+    """What the application wants to know of kopf.
+
+    Attributes:
+        started: kopf has its tasks; called before the first event.
+        stopped: kopf ends.
+        login: credentials as they are now.
+    """
+
+    started: Callable[[], None]
+    stopped: Callable[[], None]
+    login: Callable[[], Awaitable[kopf.ConnectionInfo]]
+
+
+def build_registry(inbox: Inbox, lifecycle: Lifecycle) -> kopf.OperatorRegistry:
+    """A registry with everything that kopf does for us."""
+    registry = kopf.OperatorRegistry()
+
+    @kopf.on.login(registry=registry)
+    async def login(**_: Any) -> kopf.ConnectionInfo:
+        return await lifecycle.login()
+
+    @kopf.on.startup(registry=registry)
+    async def startup(**_: Any) -> None:
+        lifecycle.started()
+
+    @kopf.on.cleanup(registry=registry)
+    async def cleanup(**_: Any) -> None:
+        lifecycle.stopped()
+
+    @kopf.on.event(GROUP, VERSION, RollbackPolicy.info.plural, registry=registry)
+    async def policy_seen(event: kopf.RawEvent, **_: Any) -> None:
+        inbox.on_policy(_body(event), deleted=event["type"] == "DELETED")
+
+    @kopf.on.event(GROUP, VERSION, ModelDeployment.info.plural, registry=registry)
+    async def system_seen(event: kopf.RawEvent, **_: Any) -> None:
+        inbox.on_system(_body(event), deleted=event["type"] == "DELETED")
+
+    @kopf.on.event(GROUP, VERSION, Rollback.info.plural, registry=registry)
+    async def rollback_seen(event: kopf.RawEvent, **_: Any) -> None:
+        if event["type"] != "DELETED":
+            inbox.on_rollback(_body(event))
+
+    return registry
+
+
+def _body(event: kopf.RawEvent) -> Mapping[str, Any]:
+    return dict(event["object"])

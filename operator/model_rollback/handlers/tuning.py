@@ -1,0 +1,22 @@
+"""Every kopf setting that differs from its default, in one place."""
+
+import kopf
+
+
+def tuned() -> kopf.OperatorSettings:
+    """Settings for kopf as a watcher only.
+
+    A watch that dies silently is the worst failure here, so watches end and begin anew every few minutes, and a
+    server that does not answer is given up on early.
+    """
+    settings = kopf.OperatorSettings()
+    settings.posting.enabled = False
+    settings.peering.standalone = True
+    settings.watching.server_timeout = 300
+    settings.watching.client_timeout = 330
+    settings.watching.connect_timeout = 10
+    settings.watching.reconnect_backoff = 1
+    settings.networking.request_timeout = 30
+    settings.queueing.worker_limit = 50
+    settings.queueing.exit_timeout = 1
+    return settings
