@@ -141,6 +141,7 @@ def image_version(name: str, component_: str = "model", pin: str = "image") -> D
     return {"name": name, "values": [{"component": component_, "pin": pin, "value": "r/m:12"}]}
 
 
+CHAIN: Final = [f"c{i}" for i in range(16)]
 PARTS: Final = "spec.components"
 VERSIONS: Final = "spec.versions"
 M, P, R = MODEL_DEPLOYMENT, ROLLBACK_POLICY, ROLLBACK
@@ -164,6 +165,12 @@ MODEL_DEPLOYMENTS: Final = (
     Row("spec missing", M, {"spec": ABSENT}, "spec"),
     Row("two components of one name", M, {PARTS: [component("a"), component("a")]}, "component"),
     Row("a component that depends on itself", M, {PARTS: [component("a", "a")]}, "depend"),
+    Row("a circle of two", M, {PARTS: [component("a", "b"), component("b", "a")]}, "circle"),
+    Row("a circle of three", M, {PARTS: [component(a, b) for a, b in ("ab", "bc", "ca")]}, "circle"),
+    Row("a circle of sixteen", M, {PARTS: [component(f"c{i}", f"c{(i + 1) % 16}") for i in range(16)]}, "circle"),
+    Row("a chain of sixteen", M, {PARTS: [component(f"c{i}", *CHAIN[i + 1 : i + 2]) for i in range(16)]}),
+    Row("every component waits for all before it", M, {PARTS: [component(n, *CHAIN[:i]) for i, n in enumerate(CHAIN)]}),
+    Row("dependsOn empty", M, {"spec.components.0.dependsOn": []}),
     Row("dependsOn an unknown component", M, {PARTS: [component("a", "b")]}, "dependsOn"),
     Row("an unknown field", M, {"spec.components.0.depnedsOn": ["a"]}, "depnedsOn"),
     Row("an unknown component type", M, {"spec.components.0.type": "Thing"}, ".type"),
@@ -302,10 +309,4 @@ UPDATES: Final = (
     Update("another digest", RUNNING, {}, {"spec.fromDigest": "0" * 64}, "fromDigest"),
     Update("another reason", RUNNING, {}, {"spec.reason": "because"}, "reason"),
     Update("another requester", RUNNING, {}, {"spec.requestedBy.name": "x"}, "requestedBy"),
-)  # fmt: skip
-
-CIRCLES: Final = (
-    Row("a circle of two", M, {PARTS: [component("a", "b"), component("b", "a")]}, "circle"),
-    Row("a circle of three", M, {PARTS: [component(a, b) for a, b in ("ab", "bc", "ca")]}, "circle"),
-    Row("a circle of sixteen", M, {PARTS: [component(f"c{i}", f"c{(i + 1) % 16}") for i in range(16)]}, "circle"),
 )  # fmt: skip

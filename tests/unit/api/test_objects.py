@@ -12,7 +12,6 @@ from model_rollback.api.crd import FOLDERS, KINDS
 from model_rollback.api.v1alpha1.rollback import Rollback, refused_changes
 from tests.support.commands import CommandError, Kubectl
 from tests.unit.api.objects import (
-    CIRCLES,
     MODEL_DEPLOYMENT,
     OBJECTS,
     ROLLBACK_POLICY,
@@ -73,12 +72,12 @@ def installed(request: pytest.FixtureRequest) -> Iterator[tuple[Kubectl, str]]:
 
 
 def test_the_table_is_a_table() -> None:
-    ids = [row.id for row in (*OBJECTS, *UPDATES, *CIRCLES)]
+    ids = [row.id for row in (*OBJECTS, *UPDATES)]
     assert len(ids) == len(set(ids))
     assert {row.base["kind"] for row in OBJECTS} == set(BY_KIND)
 
 
-@pytest.mark.parametrize("row", [*OBJECTS, *CIRCLES], ids=lambda r: r.id)
+@pytest.mark.parametrize("row", OBJECTS, ids=lambda r: r.id)
 def test_the_models_judge_an_object(row: Row) -> None:
     assert_said(refusal_of_the_models(row.document), row.says)
 
