@@ -20,6 +20,7 @@ from .gotoolchain import GoToolchain, find_go, provide_go
 from .locks import locked
 from .machine_tools import find_fitting
 from .places import SOURCE, cache_root
+from .processes import MARK, end_members
 from .toolset import BUILD_ENVIRONMENT, BUILD_FLAGS, GO_FROM_PYPI, TOOLSETS, Tool
 
 
@@ -117,7 +118,7 @@ def _build_with_go(go: GoToolchain, tools: Iterable[Tool], temporary: Path, log:
     """Fill `temporary/bin`. Go's own work files stay in `temporary` too, so they go when it goes."""
     programs, work = temporary / "bin", temporary / "work"
     work.mkdir()
-    environment = os.environ | BUILD_ENVIRONMENT | {"GOTMPDIR": str(work)}
+    environment = os.environ | BUILD_ENVIRONMENT | {"GOTMPDIR": str(work), MARK: str(temporary)}
     for name in ("GOOS", "GOARCH", "GOEXPERIMENT"):
         environment.pop(name, None)
     tools = tuple(tools)
@@ -132,6 +133,10 @@ def _build_with_go(go: GoToolchain, tools: Iterable[Tool], temporary: Path, log:
 
 
 def remove_leftovers(key: str) -> None:
-    """Remove temporary folders of builds of `key` that were killed; call with the build's lock held."""
+    """Remove temporary folders of builds of `key` that were killed; call with the build's lock held.
+
+    The kernel ended `go` with the build, but compilers that it had started may still run.
+    """
     for folder in cache_root().glob(f".{key}.*"):
+        end_members(folder)
         shutil.rmtree(folder, ignore_errors=True)

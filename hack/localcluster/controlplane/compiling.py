@@ -2,12 +2,11 @@
 
 import os
 import queue
-import signal
 import subprocess
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -16,7 +15,7 @@ from .errors import LocalClusterError
 from .gotoolchain import GoToolchain
 from .interruption import uninterrupted
 from .places import SOURCE
-from .processes import die_with_parent
+from .processes import MARK, die_with_parent, end_members
 from .toolset import BUILD_FLAGS
 
 _TICK = 0.5
@@ -29,7 +28,10 @@ _SAY_EVERY = 15.0
 def _own_group(
     command: Sequence[str | Path], environment: Mapping[str, str], out: int
 ) -> Iterator[subprocess.Popen[str]]:
-    """Run `command` as leader of a session of its own; its whole group is dead when the block ends."""
+    """Run `command` out of reach of the terminal's Ctrl-C; it and its children are dead when the block ends.
+
+    `environment` has in MARK the folder that the processes belong to.
+    """
     process = subprocess.Popen(
         command,
         cwd=SOURCE,
@@ -46,19 +48,8 @@ def _own_group(
         yield process
     finally:
         with uninterrupted():
-            _end_group(process)
-
-
-def _end_group(process: subprocess.Popen[str]) -> None:
-    """Kill what is left of the group and wait (2 s at most) until the compilers are gone as well."""
-    deadline = time.monotonic() + 2.0
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        while time.monotonic() < deadline:
-            os.killpg(process.pid, 0)
-            time.sleep(0.01)
-    process.wait()
+            end_members(Path(environment[MARK]))
+            process.wait()
 
 
 def count_packages(

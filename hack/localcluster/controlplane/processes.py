@@ -19,7 +19,7 @@ from pathlib import Path
 from .errors import LocalClusterError
 
 MARK = "LOCALCLUSTER_COMPONENT_OF"
-"""Environment variable set only for a cluster's own processes; its value is the cluster's folder."""
+"""Environment variable set only for the processes of one cluster or build; its value is that one's folder."""
 
 _SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ksh", "fish", "busybox", "env"})
 _PR_SET_PDEATHSIG = 1
@@ -97,7 +97,7 @@ def _carries_mark(pid: int, folder: Path) -> bool:
 
 
 def members(folder: Path) -> Iterator[int]:
-    """Ids of the running processes that belong to the cluster in `folder`, but for the caller's own."""
+    """Ids of the running processes that belong to the cluster or build in `folder`, without the caller's."""
     for pid in (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()):
         if pid != os.getpid() and _carries_mark(pid, folder):
             yield pid
@@ -118,14 +118,14 @@ def _kill_member(pid: int, folder: Path) -> None:
 
 
 def end_members(folder: Path, *, timeout: float = 20.0) -> None:
-    """End every process of the cluster in `folder` and wait until none is left (`timeout` in seconds).
+    """End every process that belongs to `folder` and wait until none is left (`timeout` in seconds).
 
     SIGKILL, as their data is thrown away; repeated, as one of them may have started another meanwhile.
     """
     deadline = time.monotonic() + timeout
     while left := list(members(folder)):
         if time.monotonic() > deadline:
-            msg = f"processes {left} of the cluster in {folder} do not end, though killed: look at `ps`"
+            msg = f"processes {left} of {folder} do not end, though killed: look at `ps`"
             raise LocalClusterError(msg)
         for pid in left:
             _kill_member(pid, folder)

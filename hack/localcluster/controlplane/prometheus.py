@@ -34,6 +34,8 @@ def start(record: Record) -> subprocess.Popen[bytes]:
         f"--web.listen-address=127.0.0.1:{record.ports['prometheus']}",
         f"--storage.tsdb.path={folder / 'data'}",
         "--storage.tsdb.retention.time=60d",
+        # Prometheus would wait up to 5 s before it takes up a new scrape job.
+        "--scrape.discovery-reload-interval=50ms",
         "--web.enable-lifecycle",
         "--web.enable-admin-api",
         "--web.enable-otlp-receiver",
