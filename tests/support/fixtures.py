@@ -37,9 +37,12 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def place(request: pytest.FixtureRequest, scratch: Path) -> Iterator[places.Place]:
     """Decides where the cluster runs, tells pytest-kind, and takes the cluster down whatever happened to it."""
     options = request.config.option
-    where: places.Place = "context" if options.use_context else places.decide(options.cluster_in)
-    tools = places.binaries()
-    programs = places.programs(where, tools)
+    where: places.Place
+    try:
+        where = "context" if options.use_context else places.decide(options.cluster_in)
+        programs = places.programs(where, places.binaries())
+    except places.PlaceError as error:
+        pytest.fail(str(error), pytrace=False)
     options.kind_bin = options.kind_bin or str(programs.kind)
     options.kind_kubectl_bin = options.kind_kubectl_bin or str(programs.kubectl)
     options.kubeconfig = options.kubeconfig or str(scratch / "kubeconfig")
