@@ -1,0 +1,72 @@
+"""Where the cluster's description comes from, and that its credentials are followed and kept quiet."""
+
+from pathlib import Path
+
+import pytest
+
+from model_rollback.adapters import connection as module
+from model_rollback.adapters.connection import NotConfiguredError, connect
+from tests.unit.adapters.apiserver import kubeconfig, says, scripted
+
+
+async def test_nothing_named_is_an_error_that_says_how_to_name_it():
+    """Guard: no default path; else an operator on a laptop starts on the cluster of the day."""
+    with pytest.raises(NotConfiguredError, match="pass --kubeconfig, set KUBECONFIG, or run in a Pod"):
+        await connect(environ={})
+
+
+@pytest.mark.parametrize("text", ["", "[]", "kind: Config", "{", "current-context: x"], ids=repr)
+async def test_a_kubeconfig_that_is_none_is_an_error_with_its_path(tmp_path: Path, text: str):
+    path = tmp_path / "broken"
+    path.write_text(text)
+    with pytest.raises(NotConfiguredError, match="broken cannot be used"):
+        await connect(str(path))
+
+
+async def test_a_kubeconfig_that_is_missing_is_an_error(tmp_path: Path):
+    with pytest.raises(NotConfiguredError, match="absent cannot be used"):
+        await connect(str(tmp_path / "absent"))
+
+
+async def test_the_argument_wins_over_the_environment(tmp_path: Path):
+    for name in ("a", "b"):
+        (tmp_path / name).write_text(kubeconfig(f"https://{name}.example:6443/"))
+    environ = {"KUBECONFIG": str(tmp_path / "b"), "KUBERNETES_SERVICE_HOST": "10.0.0.1"}
+    one = await connect(str(tmp_path / "a"), environ=environ)
+    two = await connect(environ=environ)
+    assert (await one.login()).server == "https://a.example:6443"
+    assert (await two.login()).server == "https://b.example:6443"
+    await one.close()
+    await two.close()
+
+
+async def test_a_kubeconfig_is_never_written(tmp_path: Path):
+    path = tmp_path / "kubeconfig"
+    path.write_text(kubeconfig("https://a.example:6443"))
+    path.chmod(0o400)
+    before = path.stat().st_mtime_ns
+    await (await connect(str(path))).close()
+    assert path.stat().st_mtime_ns == before
+
+
+async def test_the_login_carries_the_token_and_does_not_show_it(tmp_path: Path):
+    async with scripted(tmp_path) as (_, connection):
+        login = await connection.login()
+    assert (login.scheme, login.token) == ("Bearer", "t0ken")
+    assert "t0ken" not in repr(login)
+
+
+async def test_a_rotated_token_file_is_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Guard: `_refresh`; the library reads a kubeconfig's token file once."""
+    monkeypatch.setattr(module, "TOKEN_REFRESH", 0.0)
+    token = tmp_path / "token"
+    token.write_text("first")
+    async with scripted(tmp_path, says("200 OK", {}), says("200 OK", {})) as (script, server):
+        path = tmp_path / "kubeconfig"
+        path.write_text(kubeconfig(server.client.configuration.host, tokenFile=str(token)))
+        connection = await connect(str(path))
+        await connection.request("GET", "/x", what="ask")
+        token.write_text("second")
+        await connection.request("GET", "/x", what="ask")
+        await connection.close()
+    assert ["Bearer first" in script.heads[0], "Bearer second" in script.heads[1]] == [True, True]
