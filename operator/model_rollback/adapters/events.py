@@ -66,6 +66,7 @@ class EventRecorder:
         self._clock = clock
         self._instance = fit(reporting_instance, 128)
         self._queue: asyncio.Queue[_Queued] = asyncio.Queue(maxsize=capacity)
+        self._unsent = 0
         self._series: OrderedDict[tuple[str, ...], _Series] = OrderedDict()
         self._tokens = _Tokens(per_second, burst)
         self._dropped = Counter(
@@ -79,6 +80,7 @@ class EventRecorder:
         """See `ports.Recorder`. Never raises; a full queue drops the newest and says so."""
         try:
             self._queue.put_nowait(_Queued(notice, self._clock.now()))
+            self._unsent += 1
         except asyncio.QueueFull:
             self._drop("queue_full", notice, "the queue is full")
 
@@ -92,6 +94,7 @@ class EventRecorder:
             except Exception as error:  # noqa: BLE001 - an Event must never end the worker
                 self._drop("error", queued.notice, f"{type(error).__name__}: {error}")
             finally:
+                self._unsent -= 1
                 self._queue.task_done()
 
     async def drain(self, seconds: float) -> None:
@@ -100,7 +103,12 @@ class EventRecorder:
             async with asyncio.timeout(seconds):
                 await self._queue.join()
         except TimeoutError:
-            _log.warning("events left unsent at the end", count=self._queue.qsize())
+            _log.warning("events left unsent at the end", count=self.unsent)
+
+    @property
+    def unsent(self) -> int:
+        """Events that were published and neither sent nor dropped yet."""
+        return self._unsent
 
     async def _send(self, queued: _Queued) -> None:
         for attempt in range(1, _ATTEMPTS + 1):
