@@ -129,7 +129,7 @@ def _give_up(folder: Path, error: Exception) -> LocalClusterError:
     remove(folder)
     said = [log.read_text(encoding="utf-8", errors="replace") for log in logs.glob("*.log")]
     if any(_COLLISION in text for text in said):
-        return _PortTaken(f"a port was taken meanwhile (logs: {logs})")
+        return _PortTaken(f"{error}: a port was taken meanwhile (logs: {logs})")
     return LocalClusterError(f"cluster {folder.name} did not start: {error}. Its logs are kept in {logs}")
 
 

@@ -22,9 +22,14 @@ def _raise(number: int, _frame: FrameType | None) -> None:
 
 
 def raise_on_signals() -> None:
-    """Turn SIGINT, SIGTERM and SIGHUP into `Interrupted`, also where a parent had them ignored."""
+    """Turn SIGINT, SIGTERM and SIGHUP into `Interrupted`.
+
+    A shell that runs a script starts background jobs with SIGINT ignored; a build or start must end cleanly on
+    it nevertheless. `nohup` has SIGHUP ignored on purpose.
+    """
     for number in _REQUESTS:
-        signal.signal(number, _raise)
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _raise)
 
 
 @contextmanager
