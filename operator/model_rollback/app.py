@@ -18,8 +18,7 @@ from model_rollback.adapters.objects import ClusterObjects, Paths
 from model_rollback.adapters.probes import ServiceProbes
 from model_rollback.adapters.watches import ClusterWatches
 from model_rollback.engine.runtime import Runtime
-from model_rollback.handlers.registry import Lifecycle, build_registry
-from model_rollback.handlers.supervisor import supervise
+from model_rollback.handlers.supervisor import Watcher
 from model_rollback.ports import Clock
 from model_rollback.settings import MetricsSourceSettings, Settings
 
@@ -38,7 +37,6 @@ class App:
         self._settings = settings
         self._clock = clock or SystemClock()
         self._stop = asyncio.Event()
-        self._watching = asyncio.Event()
         self.started = asyncio.Event()
         self.port = 0
 
@@ -93,18 +91,10 @@ class App:
         log.info(
             "operator started", port=self.port, sources=sorted(sources), namespaces=self._settings.namespaces
         )
-        lifecycle = Lifecycle(self._kopf_started, lambda: None, lambda: self._login(connection))
         self._engine = asyncio.create_task(runtime.run(), name="engine")
         events = asyncio.create_task(recorder.run(), name="events")
-        watching = asyncio.create_task(
-            supervise(
-                lambda: build_registry(runtime, lifecycle),
-                namespaces=self._settings.namespaces,
-                stop=self._stop,
-                ready=self._watching,
-            ),
-            name="kopf",
-        )
+        self._watcher = Watcher(runtime, lambda: self._login(connection), self._settings.namespaces)
+        watching = asyncio.create_task(self._watcher.run(), name="kopf")
         self._catch_signals()
         self.started.set()
         try:
@@ -123,6 +113,7 @@ class App:
         endpoint: Endpoint,
     ) -> None:
         failure = self._engine.exception() if self._engine.done() and not self._engine.cancelled() else None
+        self._watcher.stop()
         self._engine.cancel()
         with contextlib.suppress(asyncio.CancelledError, Exception):
             await self._engine
@@ -134,10 +125,6 @@ class App:
         await endpoint.stop()
         if failure is not None:
             raise failure
-
-    def _kopf_started(self) -> None:
-        # kopf takes the signals for itself each time it starts; a signal must end the whole process, not kopf alone.
-        self._catch_signals()
 
     def _catch_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -163,7 +150,7 @@ class App:
         return alive, {"engine": "running" if alive else "ended"}
 
     def _ready(self) -> tuple[bool, Mapping[str, str]]:
-        watching = self._watching.is_set()
+        watching = self._watcher.ready.is_set()
         return watching, {"watches": "established" if watching else "not established yet"}
 
 

@@ -1,7 +1,7 @@
 """What one target runs now: its pins and whether that is rolled out, read from the object alone."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -30,6 +30,7 @@ class LiveTarget:
         problem: why there are no pins; empty when all is well.
         missing: whether the object itself is not there.
         changed_at: when we first saw these pins.
+        resource_version: of the object as read; a later look never gives way to an older one.
     """
 
     component: str
@@ -42,6 +43,7 @@ class LiveTarget:
     scaled_to_zero: bool = False
     last_write: str = ""
     changed_at: datetime | None = None
+    resource_version: str = field(default="", compare=False)
 
 
 def observe(component: Component, preset: TargetPreset, obj: Mapping[str, Any]) -> LiveTarget:
@@ -63,6 +65,7 @@ def observe(component: Component, preset: TargetPreset, obj: Mapping[str, Any]) 
         readiness=workload_readiness(obj),
         scaled_to_zero=obj.get("spec", {}).get("replicas") == 0,
         last_write=last_write(obj),
+        resource_version=str(metadata.get("resourceVersion", "")),
     )
 
 

@@ -40,8 +40,8 @@ class Announcer:
             message,
             reason=reason.value,
             kind=subject["kind"],
-            namespace=subject["namespace"],
-            name=subject["name"],
+            namespace=subject["metadata"]["namespace"],
+            name=subject["metadata"]["name"],
         )
         for obj in regarding:
             self._recorder.publish(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
@@ -174,7 +174,7 @@ class Evaluator:
             triggers=policy.memories,
         )
 
-    def _concerned(self, policy: PolicyEntry, system: SystemEntry | None) -> list[dict[str, str]]:
+    def _concerned(self, policy: PolicyEntry, system: SystemEntry | None) -> list[dict[str, Any]]:
         return [policy.regarding, *([system.regarding] if system is not None else [])]
 
     async def _credit(self, policy: PolicyEntry, system: SystemEntry | None, now: datetime) -> None:

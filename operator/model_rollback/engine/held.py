@@ -54,14 +54,17 @@ class Held(Generic[S]):
 
     @property
     def regarding(self) -> dict[str, Any]:
-        """The object reference that Events carry."""
-        return {
-            "apiVersion": self.ref.api_version,
-            "kind": self.ref.kind,
-            "namespace": self.ref.namespace,
-            "name": self.ref.name,
-            "uid": self.uid,
-        }
+        """The object as Events name it."""
+        return named(self.ref, self.uid)
+
+
+def named(ref: ObjectRef, uid: str) -> dict[str, Any]:
+    """An object as Events name it: its kind and the metadata that identifies it."""
+    return {
+        "apiVersion": ref.api_version,
+        "kind": ref.kind,
+        "metadata": {"namespace": ref.namespace, "name": ref.name, "uid": uid},
+    }
 
 
 async def write_status(objects: Objects, held: Held[S], change: Callable[[S], S]) -> S:

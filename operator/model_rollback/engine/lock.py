@@ -6,6 +6,7 @@ from typing import Any
 from model_rollback.api.v1alpha1 import ModelDeploymentStatus, RollbackPolicyStatus
 from model_rollback.api.v1alpha1.model_deployment import FinishedRollback, QuarantinedVersion
 from model_rollback.api.v1alpha1.rollback_policy import LastRollback
+from model_rollback.core import versions
 from model_rollback.core.triggers import consume, consume_written
 from model_rollback.engine.held import write_status
 from model_rollback.engine.store import PolicyEntry, RollbackEntry, SystemEntry
@@ -54,7 +55,10 @@ async def drop(objects: Objects, system: SystemEntry, rollback: str) -> None:
 async def release(
     objects: Objects, system: SystemEntry, rollback: RollbackEntry, *, finished_at: datetime
 ) -> None:
-    """Clears the lock, counts the attempt and remembers the result, in one write."""
+    """Clears the lock, counts the attempt and remembers the result, in one write.
+
+    The targets must have been looked at just before: whether the episode grows follows from what runs now.
+    """
     entry = FinishedRollback(
         name=rollback.ref.name,
         policy=rollback.spec.policy_ref.name,
@@ -66,6 +70,8 @@ async def release(
     def change(status: ModelDeploymentStatus) -> ModelDeploymentStatus:
         if status.active_rollback != rollback.ref.name:
             return status
+        if system.spec is not None and system.targets:
+            status = versions.track(system.spec, status, system.targets, now=finished_at)
         moved = status.current_digest != rollback.spec.from_digest
         return status.model_copy(
             update={

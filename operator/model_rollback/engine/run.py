@@ -6,7 +6,7 @@ patch, the result before the lock is cleared. A process that dies anywhere is fo
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,9 +24,10 @@ from model_rollback.core.paths import PathError
 from model_rollback.core.pins import PinValues, Values
 from model_rollback.engine import lock, planning, revisions
 from model_rollback.engine.announcer import Announcer
-from model_rollback.engine.held import write_status
+from model_rollback.engine.held import named, write_status
 from model_rollback.engine.steps import Outcome, Progress, StepRunner, failure
-from model_rollback.engine.store import PolicyEntry, RollbackEntry, Store, SystemEntry
+from model_rollback.engine.store import Key, PolicyEntry, RollbackEntry, Store, SystemEntry
+from model_rollback.engine.targets import ref_of
 from model_rollback.engine.validation import Validator
 from model_rollback.engine.wakeups import wait_until
 from model_rollback.errors import ClusterError, NotFound, Unavailable
@@ -48,6 +49,7 @@ class World:
     sources: Mapping[str, MetricsSource]
     http: HttpProbes
     announcer: Announcer
+    look_at_targets: Callable[[Key], Awaitable[None]]
     epoch: int
 
 
@@ -344,7 +346,8 @@ class RollbackRun:
         if halted and phase_of(self.status) is not Phase.HALTED:
             telemetry.HALTED.dec()
             self._validator = None
-            self._tell(Reason.ROLLBACK_RESUMED, f"a person said {wanted}")
+            if wanted == "Resume":
+                self._tell(Reason.ROLLBACK_RESUMED, "a person said Resume: the step is repeated")
         return True
 
     async def _quarantine(self) -> None:
@@ -367,6 +370,7 @@ class RollbackRun:
                     await lock.close_policy(
                         self._world.objects, policy, self.rollback, finished_at=finished_at
                     )
+            await self._world.look_at_targets((self._system.ref.namespace, self._system.ref.name))
             with contextlib.suppress(NotFound):
                 await lock.release(self._world.objects, self._system, self.rollback, finished_at=finished_at)
         except ClusterError as error:
@@ -424,18 +428,12 @@ class RollbackRun:
     def _from_to(self) -> str:
         return f"{self.rollback.spec.from_version} → {self.rollback.spec.target_version}"
 
-    def _workload(self, component: str) -> dict[str, str]:
+    def _workload(self, component: str) -> dict[str, Any]:
         live = self._system.live.get(component)
         found = next(
             c for c in (self._system.spec.components if self._system.spec else []) if c.name == component
         )
-        return {
-            "apiVersion": found.target_ref.api_version,
-            "kind": found.target_ref.kind,
-            "namespace": self._system.ref.namespace,
-            "name": found.target_ref.name,
-            "uid": live.uid if live is not None else "",
-        }
+        return named(ref_of(self._system.ref.namespace, found), live.uid if live is not None else "")
 
     def _policy(self) -> PolicyEntry | None:
         return self._world.store.policies.get(
@@ -443,7 +441,7 @@ class RollbackRun:
         )
 
     def _tell(
-        self, reason: Reason, message: str, *, warning: bool = False, also: Sequence[dict[str, str]] = ()
+        self, reason: Reason, message: str, *, warning: bool = False, also: Sequence[dict[str, Any]] = ()
     ) -> None:
         policy = self._policy()
         regarding = [self.rollback.regarding, self._system.regarding]

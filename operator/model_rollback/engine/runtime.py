@@ -38,9 +38,10 @@ class Runtime:
         self._clock = clock
         self._wakeups: Wakeups[Key] = Wakeups(clock)
         announcer = Announcer(recorder)
-        world = World(self.store, objects, clock, sources, http, announcer, epoch)
-        self.executor = Executor(world)
         self.targets = TargetWatcher(self.store, objects, watches, clock, self._target_changed)
+        self.executor = Executor(
+            World(self.store, objects, clock, sources, http, announcer, self.targets.refresh, epoch)
+        )
         tracker = Tracker(self.store, objects, self.targets, self._wakeups, clock)
         self._tracker = tracker
         self._evaluator = Evaluator(

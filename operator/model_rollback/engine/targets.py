@@ -8,6 +8,7 @@ import structlog
 
 from model_rollback.api.v1alpha1.model_deployment import Component
 from model_rollback.core.live import LiveTarget, Readiness, observe
+from model_rollback.engine.held import is_newer
 from model_rollback.engine.store import Key, Store, SystemEntry
 from model_rollback.errors import ClusterError, NotFound
 from model_rollback.ports import Clock, Object, ObjectRef, Objects, Watches
@@ -67,6 +68,20 @@ class TargetWatcher:
             else set()
         )
         return "; ".join(self.blind[gvk] for gvk in sorted(kinds) if gvk in self.blind)
+
+    async def refresh(self, key: Key) -> None:
+        """Looks at every target now, past the watch, which may lag behind our own writes.
+
+        Raises:
+            ClusterError: a target could not be read.
+        """
+        entry = self._store.systems.get(key)
+        for component in entry.spec.components if entry and entry.spec else []:
+            ref = ref_of(key[0], component)
+            try:
+                self._seen(ref, await self._objects.get(ref), only=key)
+            except NotFound:
+                self._seen(ref, None, only=key)
 
     async def stop(self) -> None:
         """Ends all watches."""
@@ -130,6 +145,8 @@ class TargetWatcher:
 
     def _put(self, key: Key, entry: SystemEntry, component: Component, obj: Object | None) -> None:
         before = entry.live.get(component.name)
+        if before is not None and obj is not None and _is_older(obj, before):
+            return
         if obj is None:
             name = component.target_ref.name
             after = LiveTarget(
@@ -142,9 +159,16 @@ class TargetWatcher:
             after = observe(component, target_presets()[component.preset], obj)
         same = before is not None and before.pins == after.pins and before.changed_at is not None
         after = replace(after, changed_at=before.changed_at if before and same else self._clock.now())
+        entry.live[component.name] = after
         if after != before:
-            entry.live[component.name] = after
             self._on_change(key)
+
+
+def _is_older(obj: Object, known: LiveTarget) -> bool:
+    metadata = obj["metadata"]
+    if metadata["uid"] != known.uid or not known.resource_version:
+        return False
+    return not is_newer(str(metadata.get("resourceVersion", "")), known.resource_version)
 
 
 def ref_of(namespace: str, component: Component) -> ObjectRef:

@@ -5,7 +5,6 @@ on anybody's object. With the operator gone, everything can still be deleted.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import kopf
@@ -27,36 +26,17 @@ class Inbox(Protocol):
         """A Rollback was seen."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lifecycle:
-    """What the application wants to know of kopf.
-
-    Attributes:
-        started: kopf has its tasks; called before the first event.
-        stopped: kopf ends.
-        login: credentials as they are now.
-    """
-
-    started: Callable[[], None]
-    stopped: Callable[[], None]
-    login: Callable[[], Awaitable[kopf.ConnectionInfo]]
+Login = Callable[[], Awaitable[kopf.ConnectionInfo]]
+"""Credentials as they are now; asked again after a 401."""
 
 
-def build_registry(inbox: Inbox, lifecycle: Lifecycle) -> kopf.OperatorRegistry:
+def build_registry(inbox: Inbox, log_in: Login) -> kopf.OperatorRegistry:
     """A registry with everything that kopf does for us."""
     registry = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=registry)
     async def login(**_: Any) -> kopf.ConnectionInfo:
-        return await lifecycle.login()
-
-    @kopf.on.startup(registry=registry)
-    async def startup(**_: Any) -> None:
-        lifecycle.started()
-
-    @kopf.on.cleanup(registry=registry)
-    async def cleanup(**_: Any) -> None:
-        lifecycle.stopped()
+        return await log_in()
 
     @kopf.on.event(GROUP, VERSION, RollbackPolicy.info.plural, registry=registry)
     async def policy_seen(event: kopf.RawEvent, **_: Any) -> None:

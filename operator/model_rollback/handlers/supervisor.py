@@ -1,12 +1,21 @@
-"""Keeps kopf alive without sharing its fate: it ends on faults that pass, and is started again in this process."""
+"""Keeps kopf alive without sharing its fate: it ends on faults that pass, and is started again in this process.
+
+kopf has a thread and an event loop of its own. When it ends, for whatever reason, it cancels every task of its loop
+that is younger than itself; in a shared loop that would be the tick and the Rollback that are under way
+(docs/decisions/0004).
+"""
 
 import asyncio
-from collections.abc import Callable, Collection
+import contextlib
+import threading
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import Any
 
 import kopf
 import structlog
 
 from model_rollback import telemetry
+from model_rollback.handlers.registry import Inbox, build_registry
 from model_rollback.handlers.tuning import tuned
 
 log = structlog.get_logger(__name__)
@@ -16,38 +25,97 @@ _LONGEST_PAUSE = 30.0
 _STABLE_AFTER = 60.0
 
 
-async def supervise(
-    make_registry: Callable[[], kopf.OperatorRegistry],
-    *,
-    namespaces: Collection[str],
-    stop: asyncio.Event,
-    ready: asyncio.Event,
-) -> None:
-    """Runs kopf until `stop` is set. `ready` is set while it watches."""
-    loop = asyncio.get_running_loop()
-    pause = _FIRST_PAUSE
-    while not stop.is_set():
-        began = loop.time()
-        try:
-            await kopf.operator(
-                registry=make_registry(),
-                settings=tuned(),
-                clusterwide=not namespaces,
-                namespaces=tuple(namespaces),
-                standalone=True,
-                stop_flag=stop,
-                ready_flag=ready,
+class _Forwarder:
+    """Carries watch events from kopf's thread into the loop of the engine."""
+
+    def __init__(self, inbox: Inbox, loop: asyncio.AbstractEventLoop) -> None:
+        self._inbox = inbox
+        self._loop = loop
+
+    def on_policy(self, body: Mapping[str, Any], *, deleted: bool) -> None:
+        self._loop.call_soon_threadsafe(lambda: self._inbox.on_policy(body, deleted=deleted))
+
+    def on_system(self, body: Mapping[str, Any], *, deleted: bool) -> None:
+        self._loop.call_soon_threadsafe(lambda: self._inbox.on_system(body, deleted=deleted))
+
+    def on_rollback(self, body: Mapping[str, Any]) -> None:
+        self._loop.call_soon_threadsafe(lambda: self._inbox.on_rollback(body))
+
+
+class Watcher:
+    """kopf under supervision. `ready` is set while it watches."""
+
+    def __init__(
+        self, inbox: Inbox, log_in: Callable[[], Awaitable[kopf.ConnectionInfo]], namespaces: Collection[str]
+    ) -> None:
+        self._inbox = inbox
+        self._log_in = log_in
+        self._namespaces = tuple(namespaces)
+        self._stopping = False
+        self._stop: Callable[[], None] = lambda: None
+        self.ready = threading.Event()
+
+    async def run(self) -> None:
+        """Until `stop`. kopf is started again with a pause that grows while it keeps failing."""
+        loop = asyncio.get_running_loop()
+        pause = _FIRST_PAUSE
+        while not self._stopping:
+            began = loop.time()
+            error = await self._run_once(loop)
+            self.ready.clear()
+            if self._stopping:
+                return
+            said = f"{type(error).__name__}: {error}" if error is not None else "without an error"
+            log.error("kopf ended; it is started again", error=said, pause_seconds=pause)
+            telemetry.KOPF_RESTARTS.inc()
+            await asyncio.sleep(pause)
+            pause = _FIRST_PAUSE if loop.time() - began > _STABLE_AFTER else min(2 * pause, _LONGEST_PAUSE)
+
+    def stop(self) -> None:
+        """Asks `run` to end."""
+        self._stopping = True
+        self._stop()
+
+    async def _run_once(self, loop: asyncio.AbstractEventLoop) -> BaseException | None:
+        ended: asyncio.Future[BaseException | None] = loop.create_future()
+
+        def work() -> None:
+            error: BaseException | None = None
+            try:
+                asyncio.run(self._kopf(loop))
+            except BaseException as caught:  # noqa: BLE001 - the thread must report whatever ended it
+                error = caught
+            _call_if_open(loop, lambda: None if ended.done() else ended.set_result(error))
+
+        # A daemon, so that a kopf that will not end cannot keep the process from ending.
+        threading.Thread(target=work, name="kopf", daemon=True).start()
+        return await ended
+
+    async def _kopf(self, engine_loop: asyncio.AbstractEventLoop) -> None:
+        own_loop = asyncio.get_running_loop()
+        stop = asyncio.Event()
+        self._stop = lambda: _call_if_open(own_loop, stop.set)
+
+        async def log_in() -> kopf.ConnectionInfo:
+            return await asyncio.wrap_future(
+                asyncio.run_coroutine_threadsafe(_awaited(self._log_in), engine_loop)
             )
-        except Exception as error:  # noqa: BLE001 - whatever ended it, the watch must come back
-            log.error(
-                "kopf ended; it is started again", error=f"{type(error).__name__}: {error}", pause=pause
-            )
-        ready.clear()
-        if stop.is_set():
-            return
-        telemetry.KOPF_RESTARTS.inc()
-        pause = _FIRST_PAUSE if loop.time() - began > _STABLE_AFTER else min(2 * pause, _LONGEST_PAUSE)
-        try:
-            await asyncio.wait_for(stop.wait(), pause)
-        except TimeoutError:
-            continue
+
+        await kopf.operator(
+            registry=build_registry(_Forwarder(self._inbox, engine_loop), log_in),
+            settings=tuned(self._namespaces),
+            clusterwide=not self._namespaces,
+            namespaces=self._namespaces,
+            standalone=True,
+            stop_flag=stop,
+            ready_flag=self.ready,
+        )
+
+
+async def _awaited(make: Callable[[], Awaitable[kopf.ConnectionInfo]]) -> kopf.ConnectionInfo:
+    return await make()
+
+
+def _call_if_open(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
+    with contextlib.suppress(RuntimeError):  # the loop has been closed meanwhile
+        loop.call_soon_threadsafe(call)

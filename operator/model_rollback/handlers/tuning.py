@@ -1,9 +1,11 @@
 """Every kopf setting that differs from its default, in one place."""
 
+from collections.abc import Collection
+
 import kopf
 
 
-def tuned() -> kopf.OperatorSettings:
+def tuned(namespaces: Collection[str]) -> kopf.OperatorSettings:
     """Settings for kopf as a watcher only.
 
     A watch that dies silently is the worst failure here, so watches end and begin anew every few minutes, and a
@@ -11,6 +13,8 @@ def tuned() -> kopf.OperatorSettings:
     """
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
+    # Without cluster-wide rights the CRDs cannot be watched, and kopf would retry that for a minute at start.
+    settings.scanning.disabled = bool(namespaces)
     settings.peering.standalone = True
     settings.watching.server_timeout = 300
     settings.watching.client_timeout = 330
