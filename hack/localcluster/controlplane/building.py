@@ -17,6 +17,7 @@ from .compiling import compile_packages, count_packages
 from .console import elapsed, say
 from .errors import LocalClusterError
 from .gotoolchain import GoToolchain, find_go, provide_go
+from .interruption import Interrupted
 from .locks import locked
 from .machine_tools import find_fitting
 from .places import SOURCE, cache_root
@@ -106,6 +107,9 @@ def _build(chosen: Plan, go: GoToolchain | None) -> None:
             (programs / name).symlink_to(program)
         temporary.chmod(0o755)
         temporary.rename(chosen.folder)
+    except Interrupted:
+        log.unlink(missing_ok=True)
+        raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     log.unlink(missing_ok=True)

@@ -32,7 +32,7 @@ def _own_group(
 
     `environment` has in MARK the folder that the processes belong to.
     """
-    process = subprocess.Popen(
+    with subprocess.Popen(
         command,
         cwd=SOURCE,
         env=environment,
@@ -43,13 +43,12 @@ def _own_group(
         errors="replace",
         start_new_session=True,
         preexec_fn=die_with_parent,  # noqa: PLW1509  # no thread runs yet when this is called
-    )
-    try:
-        yield process
-    finally:
-        with uninterrupted():
-            end_members(Path(environment[MARK]))
-            process.wait()
+    ) as process:
+        try:
+            yield process
+        finally:
+            with uninterrupted():
+                end_members(Path(environment[MARK]))
 
 
 def count_packages(
