@@ -100,9 +100,6 @@ def test_the_example_of_the_notes_is_accepted(helm, kubectl, namespace, install)
     assert f"rollout status deployment/{release.full_name}" in notes
 
 
-@pytest.mark.xfail(
-    reason="api/schema.py writes `properties: {}`, which the API server does not store: equal definitions then conflict"
-)
 def test_the_definitions_can_be_applied_by_others_too(kubectl, namespace, install):
     install(watched=namespace)
 

@@ -18,10 +18,8 @@ IN_A_WATCHED_NAMESPACE = {
     *(("patch", OURS, f"{kind}/status") for kind in KINDS),
     ("create", OURS, "rollbacks"),
     *((verb, "apps", "deployments") for verb in ("get", "list", "watch", "patch")),
-    *((verb, "apps", "replicasets") for verb in ("get", "list", "watch")),
-    *((verb, "apps", "controllerrevisions") for verb in ("get", "list", "create", "patch")),
+    *((verb, "apps", "controllerrevisions") for verb in ("get", "create")),
     *((verb, "events.k8s.io", "events") for verb in ("create", "patch")),
-    ("get", "", "services"),
 }
 IN_THE_WHOLE_CLUSTER = {
     (verb, "apiextensions.k8s.io", "customresourcedefinitions") for verb in ("list", "watch")

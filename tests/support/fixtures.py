@@ -20,6 +20,7 @@ from tests.support.audit import Audit
 from tests.support.cluster import Cluster
 from tests.support.commands import Helm, Kubectl
 from tests.support.identity import service_account_kubeconfig as write_kubeconfig
+from tests.support.operator import SERVICE_ACCOUNT, Operators, grant_rights
 from tests.support.prometheus import Prometheus
 from tests.support.prometheus_process import running_prometheus
 
@@ -151,3 +152,20 @@ def audit(cluster: Cluster, kubectl: Kubectl) -> Audit:
 def service_account_kubeconfig(kubectl: Kubectl, tmp_path: Path) -> Callable[[str, str], Path]:
     """`service_account_kubeconfig(namespace, name)`: a kubeconfig with that account's token and nothing else."""
     return lambda namespace, name: write_kubeconfig(kubectl, namespace, name, tmp_path)
+
+
+@pytest.fixture
+def operators(
+    cluster: Cluster,
+    namespace: str,
+    helm: Helm,
+    kubectl: Kubectl,
+    service_account_kubeconfig: Callable[[str, str], Path],
+    tmp_path: Path,
+) -> Iterator[Operators]:
+    """`operators.start()`: the operator as a process on this test's namespace, with the chart's rights there."""
+    grant_rights(helm, kubectl, namespace)
+    kubeconfig = service_account_kubeconfig(namespace, SERVICE_ACCOUNT)
+    running = Operators(kubeconfig, namespace, cluster.prometheus_url, tmp_path)
+    yield running
+    running.end()

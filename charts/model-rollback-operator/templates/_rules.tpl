@@ -11,29 +11,21 @@ It may not: read Secrets or ConfigMaps, create or delete workloads, change specs
 - apiGroups: [modelrollback.dev]
   resources: [rollbacks]
   verbs: [create]
-# adapters/cluster: conditions, the lock, recorded versions, steps and results live in status; specs belong to people
+# adapters/objects: conditions, the lock, recorded versions, steps and results live in status; specs belong to people
 - apiGroups: [modelrollback.dev]
   resources: [modeldeployments/status, rollbackpolicies/status, rollbacks/status]
   verbs: [patch]
-# adapters/cluster: watch the targets; preflight is a dry-run patch, a revert is one JSON Patch
+# adapters/objects: watch the targets; preflight is a dry-run patch, a revert is one JSON Patch
 - apiGroups: [apps]
   resources: [deployments]
   verbs: [get, list, watch, patch]
-# engine/executor: readiness of a revert means the pods of the new ReplicaSet, not those of the old one
-- apiGroups: [apps]
-  resources: [replicasets]
-  verbs: [get, list, watch]
-# engine/store: pod templates of recorded versions are kept in ControllerRevisions, so that a pruned ReplicaSet loses
-# nothing; patch adds a Rollback to their owners. Their owners' garbage collection deletes them
+# engine/revisions: pod templates of recorded versions are kept in ControllerRevisions, so that a pruned ReplicaSet
+# loses nothing. Garbage collection deletes them with their ModelDeployment
 - apiGroups: [apps]
   resources: [controllerrevisions]
-  verbs: [get, list, create, patch]
+  verbs: [get, create]
 # adapters/events: one Event per transition, and patch counts it on in its series
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]
-# adapters/probes: an http probe reads the Service that it names
-- apiGroups: [""]
-  resources: [services]
-  verbs: [get]
 {{- end }}

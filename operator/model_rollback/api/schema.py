@@ -91,7 +91,7 @@ class _Conversion:
         rules: list[CelRule] = list(source.get(_VALIDATIONS, ()))
         if source.get("type") == "integer" and "maximum" not in source:
             out["format"] = "int64"
-        if "properties" in source:
+        if source.get("properties"):  # the API server does not store an empty map, and equal CRDs would conflict
             out["properties"] = {name: self.node(field) for name, field in source["properties"].items()}
         elif source.get("type") == "object":
             values, key_rules = self._map(source)
@@ -136,7 +136,7 @@ class _Conversion:
         for pattern, schema in source.get("patternProperties", {}).items():
             keys["pattern"], values = pattern, schema
         if not isinstance(values, dict):
-            return {"properties": {}} if values is False else {}, []
+            return {}, []
         rules = []
         if "pattern" in keys:
             rules.append(

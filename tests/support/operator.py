@@ -1,0 +1,164 @@
+"""The operator as a process, as a user runs it outside a cluster: the chart's rights, a configuration file, its log.
+
+Each one watches one namespace with a Role there and nothing else, so tests share a cluster without meeting.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+import yaml
+
+from tests.support import places
+from tests.support.commands import Helm, Kubectl
+from tests.support.waiting import wait_until
+
+CHART = places.ROOT / "charts/model-rollback-operator"
+SERVICE_ACCOUNT = "operator-model-rollback-operator"
+
+
+def grant_rights(helm: Helm, kubectl: Kubectl, namespace: str) -> None:
+    """The chart's ServiceAccount, Role and RoleBinding for one namespace, and the CRDs."""
+    if "modelrollback.dev" not in kubectl("get", "customresourcedefinitions", "--output=name"):
+        kubectl("apply", "--server-side", f"--filename={places.ROOT / 'crds'}")
+        kubectl("wait", "--for=condition=Established", f"--filename={places.ROOT / 'crds'}")
+    rendered = helm(
+        "template",
+        "operator",
+        CHART,
+        "--set",
+        f"watchNamespaces={{{namespace}}}",
+        "--show-only=templates/rbac.yaml",
+        "--show-only=templates/serviceaccount.yaml",
+        namespace=namespace,
+    )
+    kubectl.apply(rendered, namespace=namespace)
+
+
+@dataclass
+class OperatorProcess:
+    """One running operator. `stop` is SIGTERM, `kill` is SIGKILL."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Its log so far, parsed; a line that is no JSON is given as {"raw": …}."""
+        parsed = []
+        for line in self.log.read_text(errors="replace").splitlines():
+            try:
+                parsed.append(json.loads(line))
+            except ValueError:
+                parsed.append({"raw": line})
+        return parsed
+
+    @property
+    def url(self) -> str:
+        """Of `/healthz`, `/readyz` and `/metrics`."""
+        started = next((line for line in self.lines() if line.get("event") == "operator started"), None)
+        assert started is not None, f"the operator has not started: {self.log.read_text()[-2000:]}"
+        return f"http://127.0.0.1:{started['port']}"
+
+    def wait_ready(self) -> "OperatorProcess":
+        """Until it watches; fails at once, with its log, when it has ended."""
+
+        def ready() -> bool:
+            if self.process.poll() is not None:
+                raise RuntimeError(
+                    f"operator ended ({self.process.returncode}): {self.log.read_text()[-3000:]}"
+                )
+            with contextlib.suppress(requests.ConnectionError):
+                return requests.get(f"{self.url}/readyz", timeout=5).status_code == requests.codes.ok
+            return False
+
+        wait_until(ready, 60, describe="the operator to be ready")
+        return self
+
+    def metric(self, name: str, **labels: str) -> float:
+        """A value of its own /metrics; 0 when it is not there."""
+        wanted = name + (
+            "{" + ",".join(f'{k}="{v}"' for k, v in sorted(labels.items())) + "}" if labels else ""
+        )
+        for line in requests.get(f"{self.url}/metrics", timeout=5).text.splitlines():
+            if line.startswith(wanted + " "):
+                return float(line.rsplit(" ", 1)[1])
+        return 0.0
+
+    def stop(self, timeout: float = 20) -> int:
+        """SIGTERM, and its exit code; fails when it does not end."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout)
+
+    def kill(self) -> None:
+        """SIGKILL, as a node that loses power."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait(10)
+
+
+class Operators:
+    """Starts operators for one namespace of one test and ends them all."""
+
+    def __init__(self, kubeconfig: Path, namespace: str, prometheus_url: str, folder: Path) -> None:
+        self._kubeconfig = kubeconfig
+        self._namespace = namespace
+        self._prometheus_url = prometheus_url
+        self._folder = folder
+        self._started: list[OperatorProcess] = []
+
+    def start(
+        self,
+        *,
+        kubeconfig: Path | None = None,
+        sources: Mapping[str, Any] | None = None,
+        resolve: tuple[str, ...] = (),
+        wait: bool = True,
+    ) -> OperatorProcess:
+        """A new operator process; ready when it returns, unless `wait` is false.
+
+        `kubeconfig`: other credentials or another way to the API server. `sources`: instead of the real Prometheus.
+        """
+        number = len(self._started)
+        configuration = self._folder / f"operator-{number}.yaml"
+        configuration.write_text(
+            yaml.safe_dump(
+                {
+                    "metricsSources": sources or {"default": {"url": self._prometheus_url, "timeout": "2s"}},
+                    "namespaces": [self._namespace],
+                    "probes": {"resolve": list(resolve)},
+                    "log": {"format": "json", "level": "info"},
+                    "http": {"host": "127.0.0.1", "port": 0},
+                }
+            )
+        )
+        log = self._folder / f"operator-{number}.log"
+        with log.open("wb") as sink:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "model_rollback", "--config", str(configuration)],
+                env={**os.environ, "KUBECONFIG": str(kubeconfig or self._kubeconfig), "PYTHONSAFEPATH": "1"},
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+            )
+        started = OperatorProcess(process, log)
+        self._started.append(started)
+        return started.wait_ready() if wait else started
+
+    def end(self) -> None:
+        """Kills what still runs and prints each log, which pytest shows for a test that failed."""
+        for operator in self._started:
+            operator.kill()
+            print(f"--- {operator.log}\n{operator.log.read_text(errors='replace')}")
