@@ -78,7 +78,7 @@ class PrometheusSource:
         self._client = PrometheusConnect(
             url=self._url,
             headers=dict(config.headers),
-            retry=Retry(total=0),
+            retry=Retry(total=0),  # for paths outside /api/; see _session for the others
             auth=self._auth(),
             session=self._session(),
             timeout=config.timeout,
@@ -110,7 +110,7 @@ class PrometheusSource:
             "partial_response": "false" if self._config.partial_response == "Reject" else "true",
         }
         try:
-            self._client.custom_query(text, params=params, timeout=self._config.timeout)
+            self._client.custom_query(text, params=params)
             return parse_answer(
                 self._call.payload,
                 allow_partial=self._config.partial_response == "Allow",

@@ -92,7 +92,7 @@ class ServiceProbes:
                 trust_env=False,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers={"User-Agent": user_agent(), "Accept": "application/json, */*;q=0.5"},
-                timeout=aiohttp.ClientTimeout(total=self._seconds),
+                timeout=aiohttp.ClientTimeout(total=None),  # `ask` has the one for everything, DNS too
             ) as session,
             session.get(url, allow_redirects=False) as response,
         ):

@@ -6,19 +6,19 @@ import gzip
 import json
 import math
 import threading
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_api_client import PrometheusConnect
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from model_rollback.adapters.metrics import PrometheusSource, SourceConfig
 from model_rollback.errors import MetricsError
 from model_rollback.ports import Answer, Sample
-from tests.unit.adapters.serving import talking
+from tests.unit.adapters.serving import answer, talking
 
 AT = datetime(2026, 1, 5, 10, 0, 0, 250_000, tzinfo=UTC)
 PATH = "/api/v1/query"
@@ -124,12 +124,21 @@ async def test_infos_are_kept_and_refuse_nothing(httpserver: HTTPServer, url: st
     assert (await ask(url)).infos == ("not a counter",)
 
 
-async def test_answers_of_concurrent_queries_are_not_mixed_up(threaded: HTTPServer):
+async def test_answers_of_concurrent_queries_are_not_mixed_up(
+    threaded: HTTPServer, monkeypatch: pytest.MonkeyPatch
+):
     """Guard: the hook stores per thread; with one shared slot a warning of one query condemns another."""
     barrier = threading.Barrier(4, timeout=10)
+    custom_query = PrometheusConnect.custom_query
+
+    def all_return_together(*words: Any, **named: Any) -> Any:
+        result = custom_query(*words, **named)
+        barrier.wait()
+        return result
+
+    monkeypatch.setattr(PrometheusConnect, "custom_query", all_return_together)
 
     def handle(request: Request) -> Response:
-        barrier.wait()
         number = request.args["query"]
         return Response(json.dumps(success([series(number)], infos=[number])))
 
@@ -241,8 +250,9 @@ async def test_a_redirect_is_not_followed(httpserver: HTTPServer, url: str):
     """Guard: the hook's look at redirects; requests would go wherever a proxy points, and believe what is there."""
     httpserver.expect_request(PATH).respond_with_data("", status=302, headers={"Location": "/elsewhere"})
     httpserver.expect_request("/elsewhere").respond_with_json(success([series("0")]))
-    assert (await refused(url)).kind == "not_prometheus"
-    assert len(httpserver.log) == 1
+    error = await refused(url)
+    assert (error.kind, len(httpserver.log)) == ("not_prometheus", 1)
+    assert "redirects to /elsewhere" in str(error)
 
 
 @pytest.mark.parametrize(
@@ -270,26 +280,44 @@ async def test_a_refused_connection_is_unreachable_and_the_message_stands_still(
     assert str(error) == f"http://127.0.0.1:{free_port} cannot be reached: [Errno 111] Connection refused"
 
 
-async def test_a_silent_server_ends_in_a_time_out():
-    """Guard: the explicit time-out; the library's default is none, and the thread hangs for ever."""
-    async with talking(lambda _head, _writer: asyncio.sleep(3600)) as port:
-        assert (await refused(f"http://127.0.0.1:{port}", timeout=0.2)).kind == "timeout"
+async def silent(_writer: asyncio.StreamWriter) -> None:
+    await asyncio.sleep(3600)
 
 
-async def test_a_trickling_body_ends_in_a_time_out():
-    """Guard: the deadline of `_BoundedBody`; each byte would start requests' socket time-out anew."""
-    began = time.monotonic()
+async def trickling(writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 5000\r\n\r\n")
+    for _ in range(5000):
+        writer.write(b" ")
+        await writer.drain()
+        await asyncio.sleep(0.02)
 
-    async def trickle(_head: bytes, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 5000\r\n\r\n")
-        for _ in range(5000):
-            writer.write(b" ")
-            await writer.drain()
-            await asyncio.sleep(0.02)
 
-    async with talking(trickle) as port:
-        assert (await refused(f"http://127.0.0.1:{port}", timeout=0.3)).kind == "timeout"
-    assert time.monotonic() - began < 60, "5000 bytes at 20 ms each take 100 s"
+@pytest.mark.parametrize("slow", [silent, trickling])
+async def test_a_slow_server_ends_in_a_time_out_and_frees_its_thread(slow: Any):
+    """Guards: the explicit time-out (the library's default is none) and the deadline of `_BoundedBody`.
+
+    A silent server would hold the only thread for ever; each byte of a trickling one starts requests' socket
+    time-out anew, for 100 s.
+    """
+    connections = 0
+
+    async def slow_once(_head: bytes, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        if connections == 1:
+            await slow(writer)
+        writer.write(answer("200 OK", success([])))
+        await writer.drain()
+
+    async with talking(slow_once) as port:
+        source = PrometheusSource(SourceConfig(f"http://127.0.0.1:{port}", timeout=2.0, concurrency=1))
+        try:
+            with pytest.raises(MetricsError) as caught:
+                await source.query("up", AT)
+            assert caught.value.kind == "timeout"
+            assert await source.query("up", AT) == Answer(())
+        finally:
+            source.close()
 
 
 async def test_a_broken_off_answer_is_unavailable():
