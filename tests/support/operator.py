@@ -80,7 +80,7 @@ class OperatorProcess:
                     f"operator ended ({self.process.returncode}): {self.log.read_text()[-3000:]}"
                 )
             with contextlib.suppress(requests.ConnectionError):
-                return requests.get(f"{self.url}/readyz", timeout=5).status_code == requests.codes.ok
+                return bool(requests.get(f"{self.url}/readyz", timeout=5).ok)
             return False
 
         wait_until(ready, 60, describe="the operator to be ready")

@@ -91,7 +91,9 @@ class _Conversion:
         rules: list[CelRule] = list(source.get(_VALIDATIONS, ()))
         if source.get("type") == "integer" and "maximum" not in source:
             out["format"] = "int64"
-        if source.get("properties"):  # the API server does not store an empty map, and equal CRDs would conflict
+        if source.get(
+            "properties"
+        ):  # the API server does not store an empty map, and equal CRDs would conflict
             out["properties"] = {name: self.node(field) for name, field in source["properties"].items()}
         elif source.get("type") == "object":
             values, key_rules = self._map(source)

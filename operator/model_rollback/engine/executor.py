@@ -7,15 +7,17 @@ from typing import Any
 
 import structlog
 
+from model_rollback import telemetry
 from model_rollback.api.group import LABEL_MODEL_DEPLOYMENT, LABEL_POLICY
 from model_rollback.api.v1alpha1.meta import LocalRef
 from model_rollback.api.v1alpha1.rollback import RequestedBy, RollbackSpec
 from model_rollback.core.decide import Start
-from model_rollback.core.machine import Phase, abandon, phase_of
+from model_rollback.core.machine import Phase, abandon
 from model_rollback.core.plan import rollback_name
 from model_rollback.engine import lock
+from model_rollback.engine.context import World
 from model_rollback.engine.held import write_status
-from model_rollback.engine.run import RollbackRun, World
+from model_rollback.engine.run import RollbackRun
 from model_rollback.engine.store import Key, PolicyEntry, RollbackEntry, SystemEntry
 from model_rollback.errors import ClusterError, Conflict, NotFound, Unavailable
 from model_rollback.ports import ObjectRef
@@ -33,6 +35,7 @@ class Executor:
         self._tasks: dict[Key, asyncio.Task[None]] = {}
         self._runs: dict[Key, RollbackRun] = {}
         self._starting: set[Key] = set()
+        telemetry.HALTED.set_function(lambda: sum(run.phase is Phase.HALTED for run in self._runs.values()))
 
     async def start(self, policy: PolicyEntry, system: SystemEntry, start: Start) -> str | None:
         """Lock, then the Rollback object, then its task. None: somebody else was first, or the API server refused."""
@@ -195,7 +198,7 @@ class Executor:
 
     async def _close(self, run: RollbackRun) -> None:
         """Closes the record of a Rollback whose ModelDeployment is gone."""
-        if phase_of(run.rollback.status) is Phase.FINISHED:
+        if run.phase is Phase.FINISHED:
             return
         at = self._world.clock.now()
         try:

@@ -7,9 +7,9 @@ from typing import Any
 import structlog
 
 from model_rollback.engine.announcer import Announcer
+from model_rollback.engine.context import World
 from model_rollback.engine.evaluator import Evaluator
 from model_rollback.engine.executor import Executor
-from model_rollback.engine.run import World
 from model_rollback.engine.scheduler import Scheduler
 from model_rollback.engine.store import Key, Store, SystemEntry, key_of
 from model_rollback.engine.targets import TargetWatcher

@@ -1,0 +1,127 @@
+"""What every phase of a Rollback works with: the world around it, its objects, and how it writes and speaks."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from model_rollback.api.reasons import Reason
+from model_rollback.api.v1alpha1 import RollbackStatus
+from model_rollback.api.v1alpha1.model_deployment import Component
+from model_rollback.api.v1alpha1.rollback import Procedure, Step
+from model_rollback.core import machine
+from model_rollback.core.machine import phase_of
+from model_rollback.core.pins import PinValues, Values
+from model_rollback.engine import revisions
+from model_rollback.engine.announcer import Announcer
+from model_rollback.engine.held import named, write_status
+from model_rollback.engine.store import Key, PolicyEntry, RollbackEntry, Store, SystemEntry
+from model_rollback.engine.targets import ref_of
+from model_rollback.ports import Clock, HttpProbes, MetricsSource, Objects
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What a run needs of the engine."""
+
+    store: Store
+    objects: Objects
+    clock: Clock
+    sources: Mapping[str, MetricsSource]
+    http: HttpProbes
+    announcer: Announcer
+    look_at_targets: Callable[[Key], Awaitable[None]]
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Nothing to do before `until`, or before something changes."""
+
+    until: datetime | None = None
+
+
+class Context:
+    """One Rollback under way."""
+
+    def __init__(self, world: World, system: SystemEntry, rollback: RollbackEntry) -> None:
+        self.world = world
+        self.system = system
+        self.rollback = rollback
+        self._values: dict[str, Values] = {}
+
+    @property
+    def status(self) -> RollbackStatus:
+        """As last written."""
+        return self.rollback.status
+
+    @property
+    def procedure(self) -> Procedure:
+        """As resolved by the plan; there is one in every phase after Requested."""
+        if self.status.procedure is None:
+            raise RuntimeError(f"{self.rollback.ref} has no procedure while {phase_of(self.status)}")
+        return self.status.procedure
+
+    @property
+    def policy(self) -> PolicyEntry | None:
+        """None once it is deleted; nothing that runs depends on it."""
+        return self.world.store.policies.get(
+            (self.rollback.ref.namespace, self.rollback.spec.policy_ref.name)
+        )
+
+    def now(self) -> datetime:
+        """The clock's time."""
+        return self.world.clock.now()
+
+    def steps(self, action: str) -> list[Step]:
+        """The steps of one action, in order."""
+        return [s for s in self.status.steps if s.action == action]
+
+    def component(self, name: str) -> Component | None:
+        """The component as the ModelDeployment describes it now; None once it is removed."""
+        components: Sequence[Component] = self.system.spec.components if self.system.spec else []
+        return next((c for c in components if c.name == name), None)
+
+    async def values(self, revision: str) -> Mapping[str, PinValues]:
+        """The full values of a kept version. Raises NotFound when somebody deleted it."""
+        if revision not in self._values:
+            namespace = self.system.ref.namespace
+            self._values[revision] = await revisions.load(self.world.objects, namespace, revision)
+        return self._values[revision]
+
+    async def write(self, change: machine.Change) -> None:
+        """Writes the Rollback's status; raises ClusterError."""
+        await write_status(self.world.objects, self.rollback, change)
+
+    async def supersede(self, message: str) -> None:
+        """Ends: somebody deployed another version."""
+        await self.write(lambda s: machine.superseded(s, message, at=self.now()))
+
+    async def halt(self, step: str, reason: Reason, message: str) -> None:
+        """Stops and waits for a person; `step` empty: in preflight."""
+        await self.write(lambda s: machine.halt(s, step, reason, message, at=self.now()))
+        self.tell(Reason.ROLLBACK_HALTED, f"halted at {step or 'preflight'}: {message}", warning=True)
+
+    async def fail(self, step: Step, reason: Reason, message: str) -> None:
+        """A step cannot go on: `execution.onFailure` says what that leads to."""
+        if self.procedure.on_failure == "Restore" and step.action == "Revert":
+            await self.write(lambda s: machine.begin_restore(s, "Failed", message, at=self.now()))
+        else:
+            await self.halt(step.name, reason, message)
+
+    def tell(
+        self, reason: Reason, message: str, *, warning: bool = False, components: Sequence[str] = ()
+    ) -> None:
+        """Announces a transition on the Rollback, its system, its policy, and the targets of `components`."""
+        regarding = [self.rollback.regarding, self.system.regarding]
+        if self.policy is not None:
+            regarding.append(self.policy.regarding)
+        regarding += [target for name in components if (target := self._target(name)) is not None]
+        self.world.announcer.tell(reason, message, regarding, warning=warning)
+
+    def _target(self, name: str) -> dict[str, Any] | None:
+        component = self.component(name)
+        if component is None:
+            return None
+        live = self.system.live.get(name)
+        return named(ref_of(self.system.ref.namespace, component), live.uid if live is not None else "")
