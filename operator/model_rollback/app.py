@@ -31,7 +31,13 @@ _EPOCH = 0
 
 
 class App:
-    """The operator as one object: `run` until `stop`. The clock is a parameter; everything else is in the settings."""
+    """The operator as one object: `run` until `stop`. The clock is a parameter; everything else is in the settings.
+
+    Attributes:
+        started: set once `runtime` and `port` are there.
+    """
+
+    runtime: Runtime
 
     def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
         self._settings = settings
@@ -70,7 +76,7 @@ class App:
             registry=telemetry.REGISTRY,
             paths=paths,
         )
-        runtime = Runtime(
+        self.runtime = runtime = Runtime(
             objects=ClusterObjects(connection, paths),
             watches=ClusterWatches(connection, paths, namespaces=self._settings.namespaces),
             sources=sources,
