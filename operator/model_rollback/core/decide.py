@@ -30,7 +30,6 @@ class Announcement:
 
     reason: Reason
     message: str
-    warning: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,23 +240,23 @@ def _announcements(
     for t in after.triggers:
         old = states.get(t.name)
         if t.state == "Breached" and (old is None or old.state != "Breached"):
-            said.append(Announcement(Reason.TRIGGER_BREACHED, f"{t.name}: {t.message}", warning=True))
+            said.append(Announcement(Reason.TRIGGER_BREACHED, f"{t.name}: {t.message}"))
         elif t.state == "Healthy" and old is not None and old.state == "Breached":
-            said.append(Announcement(Reason.TRIGGER_RECOVERED, f"{t.name}: {t.message}", warning=False))
+            said.append(Announcement(Reason.TRIGGER_RECOVERED, f"{t.name}: {t.message}"))
     now, then = _status(after, "MetricsAvailable"), _status(before, "MetricsAvailable")
     found = find_condition(after.conditions, "MetricsAvailable")
     if found is not None and now != then:
         if now == "False":
-            said.append(Announcement(Reason.METRICS_UNAVAILABLE, found.message, warning=True))
+            said.append(Announcement(Reason.METRICS_UNAVAILABLE, found.message))
         elif then == "False":
-            said.append(Announcement(Reason.METRICS_AVAILABLE, found.message, warning=False))
+            said.append(Announcement(Reason.METRICS_AVAILABLE, found.message))
     said += _spec_announcement(o, before)
     return tuple(said)
 
 
 def _spec_announcement(o: Observation, before: RollbackPolicyStatus) -> list[Announcement]:
     if o.policy is None and _status(before, "Stalled") != "True":
-        return [Announcement(Reason.INVALID_SPEC, o.problem, warning=True)]
+        return [Announcement(Reason.INVALID_SPEC, o.problem)]
     return []
 
 

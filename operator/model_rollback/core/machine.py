@@ -14,6 +14,7 @@ from typing import Any, Final
 from model_rollback.api.conditions import condition, is_true, merge_conditions
 from model_rollback.api.reasons import Reason
 from model_rollback.api.v1alpha1.rollback import Intent, Result, RollbackStatus, Step
+from model_rollback.core.outcome import OUTCOMES
 
 
 class Phase(StrEnum):
@@ -318,26 +319,14 @@ def abandon(status: RollbackStatus, message: str, *, at: datetime) -> RollbackSt
     )
 
 
-_RESULT_REASONS: Final[Mapping[Result, Reason]] = {
-    "Succeeded": Reason.ROLLBACK_SUCCEEDED,
-    "Failed": Reason.ROLLBACK_FAILED,
-    "Superseded": Reason.ROLLBACK_SUPERSEDED,
-    "Aborted": Reason.ROLLBACK_ABORTED,
-}
-
-
-def result_reason(result: Result) -> Reason:
-    """The Event, condition reason and metric label of a result."""
-    return _RESULT_REASONS[result]
-
-
 def _finish(status: RollbackStatus, result: Result, message: str, at: datetime) -> RollbackStatus:
     updated = status.model_copy(
         update={"result": result, "timeline": status.timeline.model_copy(update={"finished_at": at})}
     )
+    reason = OUTCOMES[result].reason
     if is_true(updated.conditions, "Halted"):
-        updated = _say(updated, "Halted", False, result_reason(result), "", at)
-    return _update(_say(updated, "Complete", True, result_reason(result), message, at))
+        updated = _say(updated, "Halted", False, reason, "", at)
+    return _update(_say(updated, "Complete", True, reason, message, at))
 
 
 def new_intent(intent: Intent, intent_at: datetime | None, status: RollbackStatus) -> Intent | None:

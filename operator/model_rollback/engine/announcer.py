@@ -1,27 +1,17 @@
-"""Tells people: one log line and one Event on each object that a transition concerns."""
+"""Tells people: one log line, and one Event on each object that the table of Events names for a transition."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import structlog
 
 from model_rollback.api.reasons import Reason
+from model_rollback.core.events import EVENTS, Role
 from model_rollback.ports import Notice, Recorder
 
 log = structlog.get_logger(__name__)
 
-_ACTIONS: Final[Mapping[Reason, str]] = {
-    Reason.TRIGGER_BREACHED: "Evaluate",
-    Reason.TRIGGER_RECOVERED: "Evaluate",
-    Reason.METRICS_UNAVAILABLE: "Evaluate",
-    Reason.METRICS_AVAILABLE: "Evaluate",
-    Reason.INVALID_SPEC: "Validate",
-    Reason.COMPONENT_REVERTED: "Revert",
-    Reason.VALIDATION_PASSED: "Validate",
-    Reason.VALIDATION_FAILED: "Validate",
-    Reason.VERSION_QUARANTINED: "Quarantine",
-    Reason.QUARANTINE_RELEASED: "Quarantine",
-}
+_ROLES: Final = frozenset(get_args(Role))
 
 
 class Announcer:
@@ -30,12 +20,11 @@ class Announcer:
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
 
-    def tell(
-        self, reason: Reason, message: str, regarding: Sequence[Mapping[str, Any]], *, warning: bool = False
-    ) -> None:
-        """Announces a transition on every object in `regarding`, the first one being the subject."""
-        subject = regarding[0]
-        say = log.warning if warning else log.info
+    def tell(self, reason: Reason, message: str, concerned: Sequence[Mapping[str, Any]]) -> None:
+        """Announces a transition; `concerned`: every object it is about, the first one being the subject."""
+        event = EVENTS[reason]
+        subject = concerned[0]
+        say = log.warning if event.warning else log.info
         say(
             message,
             reason=reason.value,
@@ -43,14 +32,16 @@ class Announcer:
             namespace=subject["metadata"]["namespace"],
             name=subject["metadata"]["name"],
         )
-        for obj in regarding:
-            self._recorder.publish(
-                Notice(
-                    regarding=obj,
-                    reason=reason,
-                    note=message,
-                    action=_ACTIONS.get(reason, "Rollback"),
-                    warning=warning,
-                    related=None if obj is subject else subject,
+        for obj in concerned:
+            role = obj["kind"] if obj["kind"] in _ROLES else "target"
+            if role in event.on:
+                self._recorder.publish(
+                    Notice(
+                        regarding=obj,
+                        reason=reason,
+                        note=message,
+                        action=event.action,
+                        warning=event.warning,
+                        related=None if obj is subject else subject,
+                    )
                 )
-            )

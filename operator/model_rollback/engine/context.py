@@ -100,7 +100,7 @@ class Context:
     async def halt(self, step: str, reason: Reason, message: str) -> None:
         """Stops and waits for a person; `step` empty: in preflight."""
         await self.write(lambda s: machine.halt(s, step, reason, message, at=self.now()))
-        self.tell(Reason.ROLLBACK_HALTED, f"halted at {step or 'preflight'}: {message}", warning=True)
+        self.tell(Reason.ROLLBACK_HALTED, f"halted at {step or 'preflight'}: {message}")
 
     async def fail(self, step: Step, reason: Reason, message: str) -> None:
         """A step cannot go on: `execution.onFailure` says what that leads to."""
@@ -109,15 +109,13 @@ class Context:
         else:
             await self.halt(step.name, reason, message)
 
-    def tell(
-        self, reason: Reason, message: str, *, warning: bool = False, components: Sequence[str] = ()
-    ) -> None:
+    def tell(self, reason: Reason, message: str, *, components: Sequence[str] = ()) -> None:
         """Announces a transition on the Rollback, its system, its policy, and the targets of `components`."""
         regarding = [self.rollback.regarding, self.system.regarding]
         if self.policy is not None:
             regarding.append(self.policy.regarding)
         regarding += [target for name in components if (target := self._target(name)) is not None]
-        self.world.announcer.tell(reason, message, regarding, warning=warning)
+        self.world.announcer.tell(reason, message, regarding)
 
     def _target(self, name: str) -> dict[str, Any] | None:
         component = self.component(name)

@@ -82,9 +82,7 @@ class Evaluator:
         observation = self._observe(policy, system, now)
         decision = deciding.decide(observation, policy.status, generation=policy.generation)
         for said in decision.announcements:
-            self._announcer.tell(
-                said.reason, said.message, self._concerned(policy, system), warning=said.warning
-            )
+            self._announcer.tell(said.reason, said.message, self._concerned(policy, system))
         if decision.start is not None and system is not None:
             decision = await self._act(policy, system, decision, decision.start, now)
         await write_status(self._objects, policy, lambda _: self._wanted(policy, decision.status))
@@ -100,9 +98,7 @@ class Evaluator:
     ) -> deciding.Decision:
         if start.observe_only:
             message = f"would roll back {system.status.current_version} to {start.candidate.version}: {start.reason}"
-            self._announcer.tell(
-                Reason.WOULD_ROLL_BACK, message, self._concerned(policy, system), warning=True
-            )
+            self._announcer.tell(Reason.WOULD_ROLL_BACK, message, self._concerned(policy, system))
             return decision
         name = await self._starter.start(policy, system, start)
         if name is None:

@@ -18,6 +18,7 @@ from model_rollback.api.reasons import Reason
 from model_rollback.api.v1alpha1 import RollbackStatus
 from model_rollback.core import machine
 from model_rollback.core.machine import Phase, phase_of
+from model_rollback.core.outcome import OUTCOMES
 from model_rollback.core.paths import PathError
 from model_rollback.engine import lock, planning
 from model_rollback.engine.context import Context, Pause, World
@@ -111,7 +112,7 @@ class RollbackRun:
             await self._abandon(made.abandoned)
         else:
             await c.write(lambda s: machine.planned(s, made.fields, at=c.now()))
-            c.tell(Reason.ROLLBACK_STARTED, f"{self._from_to()}: {c.rollback.spec.reason}", warning=True)
+            c.tell(Reason.ROLLBACK_STARTED, f"{self._from_to()}: {c.rollback.spec.reason}")
 
     async def _preflight(self) -> Pause | None:
         c = self._c
@@ -205,9 +206,8 @@ class RollbackRun:
             return
         telemetry.ROLLBACKS.labels(c.status.result).inc()
         c.tell(
-            machine.result_reason(c.status.result),
+            OUTCOMES[c.status.result].reason,
             f"{self._from_to()}: {complete.message}",
-            warning=c.status.result != "Succeeded",
             components=[s.component for s in c.steps("Revert")],
         )
 

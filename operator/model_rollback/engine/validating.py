@@ -69,7 +69,7 @@ class Validating:
         await c.write(lambda s: machine.probed(s, validation=answers, passing_since=since))
         broken = "; ".join(f"{a.probe}: {a.message}" for a in answers if a.state == "Failed")
         if broken:
-            c.tell(Reason.VALIDATION_FAILED, broken, warning=True)
+            c.tell(Reason.VALIDATION_FAILED, broken)
             await c.halt(step.name, Reason.VALIDATION_FAILED, broken)
             return None
         if since is not None and now - since >= c.procedure.duration:

@@ -1,0 +1,67 @@
+"""Every Event this operator publishes, as one table: on which objects, and whether it is a warning."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final, Literal
+
+from model_rollback.api.reasons import Reason
+
+Role = Literal["RollbackPolicy", "ModelDeployment", "Rollback", "target"]
+"""A kind of ours, or the workload that a component names."""
+
+_JUDGING: Final[tuple[Role, ...]] = ("RollbackPolicy", "ModelDeployment")
+_ROLLING_BACK: Final[tuple[Role, ...]] = ("Rollback", "ModelDeployment", "RollbackPolicy")
+_REVERTING: Final[tuple[Role, ...]] = (*_ROLLING_BACK, "target")
+
+
+@dataclass(frozen=True, slots=True)
+class EventKind:
+    """How one transition is told.
+
+    Attributes:
+        meaning: for people.
+        action: what the operator was doing (`action` of events.k8s.io/v1).
+        on: the objects that get the Event.
+        warning: its type is Warning instead of Normal.
+    """
+
+    meaning: str
+    action: str
+    on: tuple[Role, ...]
+    warning: bool = False
+
+
+EVENTS: Final[Mapping[Reason, EventKind]] = MappingProxyType(
+    {
+        Reason.INVALID_SPEC: EventKind("The policy cannot be used as it is.", "Validate", _JUDGING, True),
+        Reason.TRIGGER_BREACHED: EventKind("A breach begins.", "Evaluate", _JUDGING, True),
+        Reason.TRIGGER_RECOVERED: EventKind(
+            "The breach is over: the trigger is healthy again.", "Evaluate", _JUDGING
+        ),
+        Reason.METRICS_UNAVAILABLE: EventKind("A trigger cannot be measured.", "Evaluate", _JUDGING, True),
+        Reason.METRICS_AVAILABLE: EventKind("Every trigger is measured again.", "Evaluate", _JUDGING),
+        Reason.WOULD_ROLL_BACK: EventKind(
+            "Mode Observe: with Enforce a Rollback would start now.", "Rollback", _JUDGING, True
+        ),
+        Reason.ROLLBACK_STARTED: EventKind("A Rollback has its plan.", "Rollback", _ROLLING_BACK, True),
+        Reason.VERSION_QUARANTINED: EventKind(
+            "The bad version is no rollback target for a while.", "Quarantine", _ROLLING_BACK
+        ),
+        Reason.COMPONENT_REVERTED: EventKind(
+            "A component is back and ready, or put back as before by a restore.", "Revert", _REVERTING
+        ),
+        Reason.VALIDATION_PASSED: EventKind("Every probe passed for long enough.", "Validate", _ROLLING_BACK),
+        Reason.VALIDATION_FAILED: EventKind("A probe failed.", "Validate", _ROLLING_BACK, True),
+        Reason.ROLLBACK_HALTED: EventKind(
+            "It waits for a person, who says Resume or Abort.", "Rollback", _ROLLING_BACK, True
+        ),
+        Reason.ROLLBACK_RESUMED: EventKind("A person said Resume.", "Rollback", _ROLLING_BACK),
+        Reason.ROLLBACK_SUCCEEDED: EventKind("It ended with result Succeeded.", "Rollback", _REVERTING),
+        Reason.ROLLBACK_FAILED: EventKind("It ended with result Failed.", "Rollback", _REVERTING, True),
+        Reason.ROLLBACK_SUPERSEDED: EventKind(
+            "It ended with result Superseded.", "Rollback", _REVERTING, True
+        ),
+        Reason.ROLLBACK_ABORTED: EventKind("It ended with result Aborted.", "Rollback", _REVERTING, True),
+    }
+)
