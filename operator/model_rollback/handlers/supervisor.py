@@ -2,7 +2,7 @@
 
 kopf has a thread and an event loop of its own. When it ends, for whatever reason, it cancels every task of its loop
 that is younger than itself; in a shared loop that would be the tick and the Rollback that are under way
-(docs/decisions/0004).
+(docs/decisions/0003).
 """
 
 import asyncio
