@@ -117,7 +117,7 @@ class Operators:
         self._namespace = namespace
         self._prometheus_url = prometheus_url
         self._folder = folder
-        self._started: list[OperatorProcess] = []
+        self.running: list[OperatorProcess] = []
 
     def start(
         self,
@@ -131,7 +131,7 @@ class Operators:
 
         `kubeconfig`: other credentials or another way to the API server. `sources`: instead of the real Prometheus.
         """
-        number = len(self._started)
+        number = len(self.running)
         configuration = self._folder / f"operator-{number}.yaml"
         configuration.write_text(
             yaml.safe_dump(
@@ -154,11 +154,11 @@ class Operators:
                 stderr=subprocess.STDOUT,
             )
         started = OperatorProcess(process, log)
-        self._started.append(started)
+        self.running.append(started)
         return started.wait_ready() if wait else started
 
     def end(self) -> None:
         """Kills what still runs and prints each log, which pytest shows for a test that failed."""
-        for operator in self._started:
+        for operator in self.running:
             operator.kill()
             print(f"--- {operator.log}\n{operator.log.read_text(errors='replace')}")

@@ -1,0 +1,1 @@
+"""Measurements on the local cluster. Figures stand beside the machine's own floors, measured in the same run."""
