@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 _PART: Final = re.compile(
-    r"""(?:^|\.)(?P<key>[A-Za-z0-9_/-]+)|\[(?P<field>[A-Za-z0-9_]+)=(?P<value>[^\]]+)\]|\["(?P<quoted>[^"]+)"\]"""
+    r"""(?:^|(?!^)\.)(?P<key>[A-Za-z0-9_/-]+)|\[(?P<field>[A-Za-z0-9_]+)=(?P<value>[^\]]+)\]|\["(?P<quoted>[^"]+)"\]"""
 )
 
 
@@ -36,12 +36,12 @@ class Resolved:
 
     Attributes:
         pointer: RFC 6901 pointer to the value.
-        selectors: pointer and expected value of each field that a selector matched.
+        selectors: pointer and present value of each field that a selector matched.
         value: what stands there now.
     """
 
     pointer: str
-    selectors: tuple[tuple[str, str], ...]
+    selectors: tuple[tuple[str, Any], ...]
     value: Any
 
 
@@ -75,7 +75,7 @@ def resolve(path: str, obj: Mapping[str, Any]) -> Resolved:
     """
     pointer = ""
     here: Any = obj
-    selectors: list[tuple[str, str]] = []
+    selectors: list[tuple[str, Any]] = []
     for part in parse(path):
         if isinstance(part, str):
             if not isinstance(here, Mapping) or part not in here:
@@ -86,7 +86,7 @@ def resolve(path: str, obj: Mapping[str, Any]) -> Resolved:
         if index is None:
             raise PathError(f"{path}: no element at {pointer} has {part.field}={part.value}")
         pointer, here = f"{pointer}/{index}", here[index]
-        selectors.append((f"{pointer}/{_escape(part.field)}", part.value))
+        selectors.append((f"{pointer}/{_escape(part.field)}", here[part.field]))
     return Resolved(pointer, tuple(selectors), here)
 
 
@@ -94,6 +94,6 @@ def _find(selector: Selector, items: Any) -> int | None:
     if not isinstance(items, list):
         return None
     for index, item in enumerate(items):
-        if isinstance(item, Mapping) and str(item.get(selector.field)) == selector.value:
+        if isinstance(item, Mapping) and str(item.get(selector.field, "")) == selector.value:
             return index
     return None
