@@ -51,16 +51,19 @@ Gate = Callable[[Observation], Blocked | None]
 
 
 def _suspended(o: Observation) -> Blocked | None:
+    """`spec.mode` is Suspended: nothing new is started."""
     if o.policy is not None and o.policy.mode == "Suspended":
         return Blocked(Reason.SUSPENDED, "spec.mode is Suspended: nothing new is started")
     return None
 
 
 def _invalid_spec(o: Observation) -> Blocked | None:
+    """The policy's spec cannot be used; its condition `Stalled` says what to mend."""
     return Blocked(Reason.INVALID_SPEC, o.problem) if o.policy is None else None
 
 
 def _targets_missing(o: Observation) -> Blocked | None:
+    """The ModelDeployment, a target or a pin is missing, or the targets cannot be watched."""
     if o.system is None:
         return Blocked(Reason.TARGETS_MISSING, o.problem or "the ModelDeployment does not exist")
     problems = [o.blind] if o.blind else [t.problem for t in o.live if t.pins is None]
@@ -68,18 +71,21 @@ def _targets_missing(o: Observation) -> Blocked | None:
 
 
 def _rollback_in_progress(o: Observation) -> Blocked | None:
+    """A Rollback holds the lock of this ModelDeployment."""
     if o.status.active_rollback:
         return Blocked(Reason.ROLLBACK_IN_PROGRESS, f"{o.status.active_rollback} is at work")
     return None
 
 
 def _mixed_versions(o: Observation) -> Blocked | None:
+    """Some components hold a new version and some the old one; wait for the rollout, or complete it."""
     if not o.status.current_version:
         return Blocked(Reason.MIXED_VERSIONS, "some components hold a new version and some the old one")
     return None
 
 
 def _target_scaled_to_zero(o: Observation) -> Blocked | None:
+    """A target runs no replicas: a rollback could not be validated."""
     zero = [t.component for t in o.live if t.scaled_to_zero]
     if zero:
         return Blocked(
@@ -90,6 +96,7 @@ def _target_scaled_to_zero(o: Observation) -> Blocked | None:
 
 
 def _breach_consumed(o: Observation) -> Blocked | None:
+    """This breach has had its Rollback; the next breach begins after a healthy measurement."""
     breached = [m for m in o.triggers.values() if m.open]
     if breached and all(m.consumed_by for m in breached):
         return Blocked(
@@ -100,6 +107,7 @@ def _breach_consumed(o: Observation) -> Blocked | None:
 
 
 def _cooldown_active(o: Observation) -> Blocked | None:
+    """A Rollback of this ModelDeployment finished less than `guards.cooldown` ago."""
     last = max((r.finished_at for r in o.status.last_rollbacks), default=None)
     if o.policy is None or last is None:
         return None
@@ -115,6 +123,7 @@ def _cooldown_active(o: Observation) -> Blocked | None:
 
 
 def _already_at_target(o: Observation) -> Blocked | None:
+    """Strategy Pinned, and the pinned version is what runs."""
     pinned = o.policy.target.version if o.policy is not None else None
     if pinned is not None and pinned == o.status.current_version:
         return Blocked(Reason.ALREADY_AT_TARGET, f"the pinned target {pinned} is what runs now")
@@ -122,6 +131,7 @@ def _already_at_target(o: Observation) -> Blocked | None:
 
 
 def _no_safe_target(o: Observation) -> Blocked | None:
+    """No version may be put back; the message says for each one why not."""
     if o.policy is None or o.system is None:
         return None
     choice = choose(o.policy.target, o.system, o.status, now=o.now)
