@@ -4,13 +4,16 @@ READY := $(PYTHON) hack/ready.py
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types contract generated format clean
+.PHONY: help demo demo-stop test check lint types contract generated format clean
 
 help: ## Show the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: ## Bring up a cluster on this machine, show it alive, take it down again
-	@$(READY) --tools --times python hack/demo.py
+demo: ## A really worse model is rolled back on a real API server; KEEP=1 leaves all of it up
+	@$(READY) --tools --times python -m hack.demo $(if $(KEEP),--keep)
+
+demo-stop: ## End and remove what `make demo KEEP=1` left up
+	@hack/localcluster/localcluster down demo
 
 test: ## Run the tests on a real API server and Prometheus; ARGS="-k name" is passed to pytest
 	@$(READY) --tools --times pytest $(ARGS)
