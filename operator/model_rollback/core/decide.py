@@ -17,7 +17,7 @@ from model_rollback.api.v1alpha1.rollback_policy import (
 from model_rollback.core.candidates import Candidate, choose
 from model_rollback.core.gates import Observation, first_block
 from model_rollback.core.measure import in_words, show_value
-from model_rollback.core.triggers import TriggerMemory
+from model_rollback.core.triggers import TriggerMemory, is_open
 
 _EVIDENCE_SAMPLES = 20
 
@@ -75,20 +75,28 @@ def decide(observation: Observation, before: RollbackPolicyStatus, *, generation
             "conditions": merge_conditions(kept, said.values()),
         }
     )
-    already_said = _reason(before, "Breached") == Reason.WOULD_ROLL_BACK
-    if start is not None and start.observe_only and already_said:
+    if start is not None and start.observe_only and _is_said(o, before, start):
         start = None
     return Decision(status, _announcements(o, before, status), start)
+
+
+def _is_said(o: Observation, before: RollbackPolicyStatus, start: Start) -> bool:
+    """Whether mode Observe has said so of this breach already."""
+    known = {t.name for t in before.triggers if is_open(t) and t.episode == o.triggers[t.name].episode}
+    said = _reason(before, "Breached") == Reason.WOULD_ROLL_BACK
+    return said and any(e.trigger in known for e in start.evidence)
 
 
 def _trigger_status(name: str, memory: TriggerMemory, before: RollbackPolicyStatus) -> TriggerStatus:
     """A new entry where the state changed; else the old one, so that an unchanged trigger costs no write."""
     old = next((t for t in before.triggers if t.name == name), None)
+    # Without data a time here means an open breach: that is how a restart tells it from a clock that was running.
+    breaching_since = memory.breaching_since if memory.open or memory.state == "Pending" else None
     if old is not None and (old.state, old.consumed_by, old.episode, old.breaching_since is None) == (
         memory.state,
         memory.consumed_by,
         memory.episode,
-        memory.breaching_since is None,
+        breaching_since is None,
     ):
         return old
     return TriggerStatus(
@@ -97,7 +105,7 @@ def _trigger_status(name: str, memory: TriggerMemory, before: RollbackPolicyStat
         value=memory.value,
         observed_at=memory.observed_at,
         since=memory.since,
-        breaching_since=memory.breaching_since,
+        breaching_since=breaching_since,
         consumed_by=memory.consumed_by,
         episode=memory.episode,
         message=memory.message[:1024],
@@ -211,17 +219,16 @@ def _breached_condition(
     say: Say,
 ) -> Condition:
     breached = [t for t in triggers if t.state == "Breached"]
-    if not breached:
-        held = [t for t in triggers if t.breaching_since is not None and t.state in ("NoData", "Error")]
-        if held and _reason(before, "Breached") in (Reason.THRESHOLD_EXCEEDED, Reason.WOULD_ROLL_BACK):
-            return say(
-                "Breached", None, Reason.METRICS_UNAVAILABLE, f"{held[0].name} cannot be measured any more"
-            )
-        return say("Breached", False, Reason.ALL_HEALTHY, "no trigger is breached")
-    words = f"{breached[0].name}: {breached[0].message}"
     would = policy.mode == "Observe" and (
         start is not None or _reason(before, "Breached") == Reason.WOULD_ROLL_BACK
     )
+    if not breached:
+        held = [t for t in triggers if is_open(t)]
+        if held:
+            reason = Reason.WOULD_ROLL_BACK if would else Reason.METRICS_UNAVAILABLE
+            return say("Breached", None, reason, f"{held[0].name} cannot be measured any more")
+        return say("Breached", False, Reason.ALL_HEALTHY, "no trigger is breached")
+    words = f"{breached[0].name}: {breached[0].message}"
     if would:
         return say("Breached", True, Reason.WOULD_ROLL_BACK, f"{words}; mode Observe writes nothing")
     return say("Breached", True, Reason.THRESHOLD_EXCEEDED, words)
@@ -239,9 +246,10 @@ def _announcements(
     states = {t.name: t for t in before.triggers}
     for t in after.triggers:
         old = states.get(t.name)
-        if t.state == "Breached" and (old is None or old.state != "Breached"):
+        was_open = old is not None and is_open(old)
+        if t.state == "Breached" and not (was_open and old is not None and old.episode == t.episode):
             said.append(Announcement(Reason.TRIGGER_BREACHED, f"{t.name}: {t.message}"))
-        elif t.state == "Healthy" and old is not None and old.state == "Breached":
+        elif t.state == "Healthy" and was_open:
             said.append(Announcement(Reason.TRIGGER_RECOVERED, f"{t.name}: {t.message}"))
     now, then = _status(after, "MetricsAvailable"), _status(before, "MetricsAvailable")
     found = find_condition(after.conditions, "MetricsAvailable")

@@ -70,9 +70,11 @@ def advance(
     interval: timedelta,
     episode: int = 0,
 ) -> TriggerMemory:
-    """The memory after one more tick. A memory of another episode, or of the future, counts as none."""
-    if memory is None or memory.episode != episode or memory.observed_at > now:
+    """The memory after one more tick. A memory of another episode counts as none."""
+    if memory is None or memory.episode != episode:
         memory = TriggerMemory("Healthy", since=now, observed_at=now, episode=episode)
+    if memory.observed_at > now:
+        memory = _set_back(memory, now)
     hold = max_hold(trigger, interval)
     if memory.judged_at is not None and now - memory.judged_at > hold:
         memory = _restart_clock(memory)
@@ -113,11 +115,19 @@ def _restart_clock(memory: TriggerMemory) -> TriggerMemory:
     )
 
 
+def _set_back(memory: TriggerMemory, now: datetime) -> TriggerMemory:
+    """After the clock jumped back: nothing remembered lies in the future; an open breach stays open and answered."""
+    since = memory.breaching_since
+    restarted = _restart_clock(replace(memory, breaching_since=min(since, now) if since else None))
+    return replace(restarted, since=min(memory.since, now), observed_at=now)
+
+
 def _breaching(
     trigger: Trigger, memory: TriggerMemory, measurement: Measurement, now: datetime
 ) -> TriggerMemory:
     grown = now - memory.observed_at if memory.unbroken else timedelta(0)
-    clock, streak = memory.clock + grown, memory.streak + 1
+    clock = memory.clock + grown
+    streak = memory.streak + (memory.judged_at != now)
     fired = memory.open or (clock >= trigger.for_ and streak >= trigger.consecutive)
     return replace(
         memory,
@@ -143,17 +153,22 @@ def _progress(trigger: Trigger, clock: timedelta, streak: int) -> str:
     return " and ".join(parts)
 
 
+def is_open(status: TriggerStatus) -> bool:
+    """Whether what is written tells of a breach that has begun and not ended."""
+    return status.breaching_since is not None and (status.state != "Pending" or status.consumed_by != "")
+
+
 def restore(status: TriggerStatus, observed_at: datetime) -> TriggerMemory:
     """The memory of a trigger after a restart: an open breach stays open, a running clock starts anew."""
-    is_open = status.breaching_since is not None and (status.state == "Breached" or status.consumed_by != "")
+    still_open = is_open(status)
     return TriggerMemory(
         state="Healthy" if status.state == "Pending" else status.state,
         since=status.since,
         observed_at=observed_at,
         value=status.value,
         message=status.message,
-        breaching_since=status.breaching_since if is_open else None,
-        open=is_open,
+        breaching_since=status.breaching_since if still_open else None,
+        open=still_open,
         consumed_by=status.consumed_by,
         episode=status.episode,
     )

@@ -81,7 +81,14 @@ def breached(**fields: Any) -> TriggerMemory:
 
 
 def healthy(**fields: Any) -> TriggerMemory:
-    given = {"since": NOW, "observed_at": NOW, "value": "0.95", "judged_at": NOW, "measurement": GOOD, **fields}
+    given = {
+        "since": NOW,
+        "observed_at": NOW,
+        "value": "0.95",
+        "judged_at": NOW,
+        "measurement": GOOD,
+        **fields,
+    }
     return TriggerMemory("Healthy", **given)
 
 
@@ -100,7 +107,9 @@ def make_component(name: str = "model", **fields: Any) -> Component:
 
 
 def make_system(components: Sequence[Component] = (), **fields: Any) -> ModelDeploymentSpec:
-    return ModelDeploymentSpec.model_validate({"components": list(components) or [make_component()], **fields})
+    return ModelDeploymentSpec.model_validate(
+        {"components": list(components) or [make_component()], **fields}
+    )
 
 
 def image(version: str) -> dict[str, dict[str, str]]:
@@ -175,7 +184,13 @@ def deployment(image_name: str = "shop/recommender:v13", **metadata: Any) -> dic
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": {"name": "model", "uid": "uid-model", "generation": 3, "resourceVersion": "41", **metadata},
+        "metadata": {
+            "name": "model",
+            "uid": "uid-model",
+            "generation": 3,
+            "resourceVersion": "41",
+            **metadata,
+        },
         "spec": {
             "replicas": 2,
             "template": {

@@ -12,5 +12,7 @@ settings.register_profile(
     max_examples=150,
     suppress_health_check=[HealthCheck.too_slow],
 )
-settings.register_profile("search", parent=settings.get_profile("deterministic"), derandomize=False, max_examples=3000)
+settings.register_profile(
+    "search", parent=settings.get_profile("deterministic"), derandomize=False, max_examples=3000
+)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "deterministic"))

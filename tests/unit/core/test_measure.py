@@ -16,22 +16,42 @@ ROWS = [
     ("one good series", answer(0.95), Verdict.HEALTHY, "0.95", "0.95 is not < 0.90"),
     ("one bad series", answer(0.81), Verdict.BREACHING, "0.81", "0.81 < 0.90"),
     ("one bad series among good ones", answer(0.95, 0.81, 0.97), Verdict.BREACHING, "0.81", "0.81 < 0.90"),
-    ("a scalar: one value without labels", Answer((Sample({}, 0.5),)), Verdict.BREACHING, "0.5", "0.5 < 0.90"),
+    (
+        "a scalar: one value without labels",
+        Answer((Sample({}, 0.5),)),
+        Verdict.BREACHING,
+        "0.5",
+        "0.5 < 0.90",
+    ),
     ("the threshold itself", answer(0.9), Verdict.HEALTHY, "0.9", "0.9 is not < 0.90"),
     ("NaN alone", answer(NAN), Verdict.NO_DATA, "", '{i="0"} is nan, which measures nothing'),
     ("NaN in every series", answer(NAN, NAN), Verdict.NO_DATA, "", "nan"),
-    ("NaN beside a good series", answer(NAN, 0.95), Verdict.HEALTHY, "0.95", "(1 of 2 series are NaN or infinite"),
+    (
+        "NaN beside a good series",
+        answer(NAN, 0.95),
+        Verdict.HEALTHY,
+        "0.95",
+        "(1 of 2 series are NaN or infinite",
+    ),
     ("NaN beside a bad series", answer(0.81, NAN, NAN), Verdict.BREACHING, "0.81", "(2 of 3 series are NaN"),
     ("infinity alone", answer(INF), Verdict.NO_DATA, "", "inf"),
     ("minus infinity, which is less than 0.90", answer(-INF), Verdict.NO_DATA, "", "-inf"),
     ("minus infinity beside a good series", answer(-INF, 0.95), Verdict.HEALTHY, "0.95", "left out"),
     ("an empty vector", answer(), Verdict.NO_DATA, "", "the query returns no series"),
-    ("a time-out", MetricsError("timeout", "no answer within 5s"), Verdict.ERROR, "", "(timeout): no answer within 5s"),
+    (
+        "a time-out",
+        MetricsError("timeout", "no answer within 5s"),
+        Verdict.ERROR,
+        "",
+        "(timeout): no answer within 5s",
+    ),
     ("a partial answer", MetricsError("partial", "store down"), Verdict.ERROR, "", "(partial): store down"),
 ]
 
 
-@pytest.mark.parametrize(("came", "verdict", "value", "says"), [r[1:] for r in ROWS], ids=[r[0] for r in ROWS])
+@pytest.mark.parametrize(
+    ("came", "verdict", "value", "says"), [r[1:] for r in ROWS], ids=[r[0] for r in ROWS]
+)
 def test_what_an_answer_says(came, verdict, value, says):
     measured = measure(make_trigger(), came)
 
@@ -79,11 +99,14 @@ def test_each_operator_at_and_beside_its_threshold(operator):
     assert [is_breaching(breach, value) for value in good] == [False] * len(good)
 
 
-@pytest.mark.parametrize(("operator", "threshold", "words"), [
-    ("LessThan", "0.90", "< 0.90"),
-    ("GreaterThanOrEqual", "1e-3", ">= 1e-3"),
-    ("Outside", "0.8..1.2", "outside 0.8..1.2"),
-])
+@pytest.mark.parametrize(
+    ("operator", "threshold", "words"),
+    [
+        ("LessThan", "0.90", "< 0.90"),
+        ("GreaterThanOrEqual", "1e-3", ">= 1e-3"),
+        ("Outside", "0.8..1.2", "outside 0.8..1.2"),
+    ],
+)
 def test_a_breach_in_words_keeps_the_threshold_as_written(operator, threshold, words):
     assert in_words(make_trigger(breach={"operator": operator, "threshold": threshold}).breach) == words
 
@@ -93,7 +116,9 @@ def test_values_are_shown_with_six_digits_and_no_noise():
 
 
 samples = st.lists(
-    st.builds(Sample, st.dictionaries(st.sampled_from(["model", "pod"]), st.sampled_from(["a", "b"])), st.floats())
+    st.builds(
+        Sample, st.dictionaries(st.sampled_from(["model", "pod"]), st.sampled_from(["a", "b"])), st.floats()
+    )
 )
 
 

@@ -16,7 +16,12 @@ OBJECT = {
 }
 
 FOUND = {
-    "a key in a key": ("metadata.annotations", "/metadata/annotations", OBJECT["metadata"]["annotations"], []),
+    "a key in a key": (
+        "metadata.annotations",
+        "/metadata/annotations",
+        OBJECT["metadata"]["annotations"],
+        [],
+    ),
     "a selector": (
         "spec.containers[name=server].image",
         "/spec/containers/2/image",

@@ -1,0 +1,278 @@
+"""What a decision says and starts: transitions are told once, idle costs nothing, only a live breach starts."""
+
+from dataclasses import replace
+
+import pytest
+
+from model_rollback.api.conditions import find_condition
+from model_rollback.api.reasons import Reason
+from model_rollback.api.v1alpha1.rollback_policy import RollbackPolicyStatus
+from model_rollback.core.decide import decide
+from model_rollback.core.measure import measure
+from model_rollback.core.triggers import TriggerMemory, consume
+from tests.unit.core.builders import (
+    NO_DATA,
+    NOW,
+    answer,
+    at,
+    breached,
+    healthy,
+    make_policy,
+    make_status,
+    make_trigger,
+    observe,
+)
+
+EMPTY = RollbackPolicyStatus()
+PENDING = TriggerMemory("Pending", NOW, NOW, "0.81", "0.81 < 0.90, for 15s of 1m", breaching_since=NOW)
+UNMEASURED = TriggerMemory("NoData", NOW, NOW, message="the query returns no series", measurement=NO_DATA)
+FAILING = TriggerMemory("Error", NOW, NOW, message="could not measure (timeout): no answer")
+BLIND_BREACH = breached(state="NoData", value="", message="the query returns no series")
+MEMORIES = {
+    "new": None,
+    "healthy": healthy(),
+    "pending": PENDING,
+    "breached": breached(),
+    "unmeasured": UNMEASURED,
+    "failing": FAILING,
+    "breached and unmeasured": BLIND_BREACH,
+}
+
+
+def decided(memory, before=EMPTY, generation=1, **fields):
+    triggers = {} if memory is None else {"accuracy": memory}
+    return decide(observe(triggers=triggers, **fields), before, generation=generation)
+
+
+def told(decision):
+    return [a.reason for a in decision.announcements]
+
+
+def said(decision, type_):
+    found = find_condition(decision.status.conditions, type_)
+    return (found.status, found.reason) if found is not None else None
+
+
+TOLD = [
+    ("new", "healthy", []),
+    ("new", "breached", [Reason.TRIGGER_BREACHED]),
+    ("healthy", "pending", []),
+    ("healthy", "breached", [Reason.TRIGGER_BREACHED]),
+    ("pending", "breached", [Reason.TRIGGER_BREACHED]),
+    ("pending", "healthy", []),
+    ("breached", "healthy", [Reason.TRIGGER_RECOVERED]),
+    ("healthy", "unmeasured", [Reason.METRICS_UNAVAILABLE]),
+    ("new", "failing", [Reason.METRICS_UNAVAILABLE]),
+    ("unmeasured", "failing", []),
+    ("unmeasured", "healthy", [Reason.METRICS_AVAILABLE]),
+    ("failing", "breached", [Reason.TRIGGER_BREACHED, Reason.METRICS_AVAILABLE]),
+    ("breached", "breached and unmeasured", [Reason.METRICS_UNAVAILABLE]),
+    ("breached and unmeasured", "breached", [Reason.METRICS_AVAILABLE]),
+    ("breached and unmeasured", "healthy", [Reason.TRIGGER_RECOVERED, Reason.METRICS_AVAILABLE]),
+]
+
+
+@pytest.mark.parametrize(("before", "after", "events"), TOLD, ids=[f"{a} to {b}" for a, b, _ in TOLD])
+def test_a_transition_is_told_and_told_once(before, after, events):
+    first = decided(MEMORIES[before])
+    second = decided(MEMORIES[after], first.status)
+    third = decided(MEMORIES[after], second.status)
+
+    assert told(second) == events
+    assert told(third) == []
+
+
+def test_a_breach_of_the_next_version_is_told_again():
+    first = decided(breached())
+
+    second = decided(breached(episode=8), first.status, status=make_status(episode=8))
+
+    assert told(second) == [Reason.TRIGGER_BREACHED]
+
+
+CONDITIONS = {
+    "new": (None, None),
+    "healthy": (("True", "MetricsAvailable"), ("False", "AllHealthy")),
+    "pending": (("True", "MetricsAvailable"), ("False", "AllHealthy")),
+    "breached": (("True", "MetricsAvailable"), ("True", "ThresholdExceeded")),
+    "unmeasured": (("False", "MetricsUnavailable"), ("False", "AllHealthy")),
+    "failing": (("False", "MetricsUnavailable"), ("False", "AllHealthy")),
+    "breached and unmeasured": (("False", "MetricsUnavailable"), ("Unknown", "MetricsUnavailable")),
+}
+
+
+@pytest.mark.parametrize("name", MEMORIES)
+def test_what_the_conditions_say(name):
+    decision = decided(MEMORIES[name])
+
+    assert (said(decision, "MetricsAvailable"), said(decision, "Breached")) == CONDITIONS[name]
+    assert said(decision, "Ready") == ("True", "Ready")
+    assert said(decision, "Armed") == ("True", "Armed")
+
+
+@pytest.mark.parametrize("name", MEMORIES)
+def test_later_ticks_of_the_same_state_change_nothing(name):
+    first = decided(MEMORIES[name])
+    memory = MEMORIES[name]
+
+    for tick in range(1, 4):
+        later = replace(memory, observed_at=at(15 * tick), value="0.8") if memory is not None else None
+        decision = decided(later, first.status, now=at(15 * tick))
+        assert decision.status == first.status
+        assert decision.announcements == ()
+
+
+def test_a_breach_starts_a_rollback_with_its_evidence():
+    trigger = make_trigger(**{"for": "2m"})
+    memory = breached(
+        measurement=measure(trigger, answer(0.81, model="recommender")),
+        breaching_since=at(-120),
+        value="0.81",
+    )
+
+    start = decided(memory, policy=make_policy(trigger), generation=4).start
+
+    assert start is not None
+    assert (start.candidate.version, start.observe_only) == ("v12", False)
+    assert start.reason == "accuracy 0.81 < 0.90 for 2m"
+    (seen,) = start.evidence
+    assert (seen.trigger, seen.query, seen.operator, seen.threshold) == (
+        "accuracy",
+        trigger.query,
+        "LessThan",
+        "0.90",
+    )
+    assert (seen.value, seen.observed_at, seen.breaching_since, seen.policy_generation) == (
+        "0.81",
+        NOW,
+        at(-120),
+        4,
+    )
+    assert [(s.labels["model"], s.value) for s in seen.samples] == [("recommender", "0.81")]
+
+
+def test_the_evidence_is_bounded():
+    many = measure(make_trigger(), answer(*[0.5] * 500, pod="x" * 1000))
+
+    start = decided(breached(measurement=many)).start
+
+    assert start is not None
+    (seen,) = start.evidence
+    assert len(seen.samples) == 20
+    assert {len(s.labels["pod"]) for s in seen.samples} == {256}
+
+
+@pytest.mark.parametrize(
+    "memory",
+    [
+        healthy(),
+        PENDING,
+        UNMEASURED,
+        FAILING,
+        BLIND_BREACH,
+        breached(consumed_by="recommender-1a2b3c4d5e"),
+        breached(observed_at=at(-15)),
+        breached(measurement=None),
+    ],
+    ids=[
+        "healthy",
+        "pending",
+        "no data",
+        "an error",
+        "a breach that is not measured now",
+        "a breach that had its rollback",
+        "a breach seen at an earlier tick",
+        "a breach known from the status only",
+    ],
+)
+def test_nothing_else_starts_one(memory):
+    assert decided(memory).start is None
+
+
+def test_one_of_two_breached_triggers_names_both_in_the_reason():
+    policy = make_policy(
+        make_trigger(), make_trigger("latency", breach={"operator": "GreaterThan", "threshold": "1"})
+    )
+    both = {"accuracy": breached(), "latency": breached(value="3")}
+
+    start = decide(observe(policy=policy, triggers=both), EMPTY, generation=1).start
+
+    assert start is not None
+    assert start.reason == "accuracy 0.81 < 0.90, latency 3 > 1"
+
+
+def test_a_new_breach_beside_an_answered_one_starts_with_its_own_evidence():
+    policy = make_policy(make_trigger(), make_trigger("latency"))
+    memories = {"accuracy": breached(consumed_by="recommender-1a2b3c4d5e"), "latency": breached()}
+
+    start = decide(observe(policy=policy, triggers=memories), EMPTY, generation=1).start
+
+    assert start is not None
+    assert [e.trigger for e in start.evidence] == ["latency"]
+
+
+def test_after_its_own_rollback_started_nothing_is_added():
+    first = decided(breached())
+    assert first.start is not None
+    memories = consume({"accuracy": breached()}, first.start.evidence, "recommender-1a2b3c4d5e")
+    locked = make_status(active_rollback="recommender-1a2b3c4d5e")
+
+    second = decide(observe(triggers=memories, status=locked), first.status, generation=1)
+    third = decide(observe(triggers=memories, status=locked), second.status, generation=1)
+
+    assert (second.start, second.announcements) == (None, ())
+    assert (third.start, third.announcements, third.status) == (None, (), second.status)
+    assert said(second, "Armed") == ("False", "RollbackInProgress")
+
+
+def in_observe(memory, before=EMPTY, **fields):
+    return decided(memory, before, policy=make_policy(mode="Observe"), **fields)
+
+
+def test_observe_says_once_what_it_would_do():
+    first = in_observe(breached())
+    again = in_observe(breached(), first.status)
+    blind = in_observe(BLIND_BREACH, again.status)
+    seen_again = in_observe(breached(), blind.status)
+
+    assert first.start is not None
+    assert first.start.observe_only
+    assert said(first, "Breached") == ("True", "WouldRollBack")
+    assert [d.start for d in (again, blind, seen_again)] == [None] * 3
+    assert again.status == first.status
+    assert said(blind, "Breached") == ("Unknown", "WouldRollBack")
+
+
+def test_observe_says_it_anew_for_the_next_breach_and_for_the_next_version():
+    first = in_observe(breached())
+    recovered = in_observe(healthy(), first.status)
+
+    assert in_observe(breached(), recovered.status).start is not None
+    assert in_observe(breached(episode=8), first.status).start is not None
+
+
+def test_an_invalid_policy_is_stalled_until_it_is_mended():
+    broken = decided(None, policy=None, problem="spec.triggers: too short")
+    again = decided(None, broken.status, policy=None, problem="spec.triggers: too short")
+    mended = decided(healthy(), again.status, generation=2)
+
+    assert said(broken, "Stalled") == ("True", "InvalidSpec")
+    assert said(broken, "Ready") == ("False", "InvalidSpec")
+    assert said(broken, "Armed") == ("False", "InvalidSpec")
+    assert (told(broken), told(again), told(mended)) == ([Reason.INVALID_SPEC], [], [])
+    assert said(mended, "Stalled") is None
+    assert said(mended, "Ready") == ("True", "Ready")
+
+
+def test_the_first_gate_that_blocks_is_the_reason_of_armed_false():
+    decision = decided(breached(), status=make_status("v12"))
+
+    assert said(decision, "Armed") == ("False", "NoSafeTarget")
+    assert decision.start is None
+
+
+def test_armed_names_the_version_that_a_breach_would_put_back():
+    armed = find_condition(decided(healthy()).status.conditions, "Armed")
+
+    assert armed is not None
+    assert armed.message == "a breach now would put v12 back"

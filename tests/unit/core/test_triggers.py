@@ -1,0 +1,272 @@
+"""The clock of `for`, told as tapes: one letter for each tick of 15 seconds.
+
+`b` bad, `g` good, `-` no data, `!` error, `.` a tick that never came. The states of all ticks are written the same way:
+Healthy, Pending, Breached, NoData, Error by their first letter.
+"""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from model_rollback.api.v1alpha1.rollback import Evidence
+from model_rollback.api.v1alpha1.rollback_policy import TriggerStatus
+from model_rollback.core.triggers import advance, consume, consume_written, judge, max_hold, restore
+from tests.unit.core.builders import (
+    BAD,
+    ERROR,
+    GOOD,
+    INTERVAL,
+    NO_DATA,
+    NOW,
+    at,
+    breached,
+    healthy,
+    make_trigger,
+    seconds,
+)
+
+LETTERS = {"b": BAD, "g": GOOD, "-": NO_DATA, "!": ERROR}
+FOR_1M = {"for": "1m"}
+
+TAPES = {
+    "with neither `for` nor `consecutive` one bad tick fires": ({}, "gb", "HB"),
+    "`for` fires at the tick that completes it": (FOR_1M, "gbbbbbb", "HPPPPBB"),
+    "a healthy tick resets the clock": (FOR_1M, "bbbbgbbbbb", "PPPPHPPPPB"),
+    "a tick without data adds nothing and resets nothing": (FOR_1M, "bbb-bbb", "PPPNPPB"),
+    "an error adds nothing and resets nothing": (FOR_1M, "bbb!bbb", "PPPEPPB"),
+    "held time is no bad time, however long": (FOR_1M, "bb---------b", "PPNNNNNNNNNP"),
+    "it never fires at a tick that was not measured": (FOR_1M, "bbbb-----b", "PPPPNNNNNP"),
+    "alternating bad and unmeasured ticks never run the clock": (FOR_1M, "b-b-b-b-b-b-b-b-b-b-", "PN" * 10),
+    "held for longer than maxHold, the clock starts anew": (
+        {"for": "1m", "maxHold": "1m"},
+        "bbbb-----bbbbb",
+        "PPPPNNNNNPPPPB",
+    ),
+    "held for exactly maxHold, it goes on": ({"for": "1m", "maxHold": "1m"}, "bbbb---bb", "PPPPNNNPB"),
+    "missed ticks count between two bad ones while shorter than maxHold": (FOR_1M, "bb..b", "PPB"),
+    "a gap longer than maxHold never completes a `for`": (
+        {"for": "1m", "maxHold": "30s"},
+        "bb......bbbbb",
+        "PPPPPPB",
+    ),
+    "`consecutive` counts bad ticks": ({"consecutive": 3}, "bbgbbb", "PPHPPB"),
+    "`consecutive` passes over what was not measured": ({"consecutive": 3}, "bb-!b", "PPNEB"),
+    "`consecutive` too starts anew after maxHold": (
+        {"consecutive": 3, "maxHold": "30s"},
+        "bb---bbb",
+        "PPNNNPPB",
+    ),
+    "with both given, the clock alone is not enough": ({"for": "15s", "consecutive": 4}, "bbbb", "PPPB"),
+    "with both given, the count alone is not enough": ({"for": "1m", "consecutive": 2}, "bbbbb", "PPPPB"),
+    "onNoData Breach: no data is a bad tick": ({"for": "30s", "onNoData": "Breach"}, "---", "PPB"),
+    "onNoData Healthy: no data is a good tick": ({"for": "30s", "onNoData": "Healthy"}, "bb-bbb", "PPHPPB"),
+    "onNoData says nothing of errors": ({"for": "30s", "onNoData": "Breach"}, "!!!!", "EEEE"),
+    "onError Breach: an error is a bad tick": ({"for": "30s", "onError": "Breach"}, "!b!", "PPB"),
+    "onError says nothing of missing data": ({"for": "30s", "onError": "Breach"}, "----", "NNNN"),
+    "an open breach is Breached again as soon as it is measured": (FOR_1M, "bbbbb--!b", "PPPPBNNEB"),
+    "an open breach survives a gap longer than maxHold": ({"maxHold": "30s"}, "b.......b", "BB"),
+    "only a healthy tick ends a breach": (FOR_1M, "bbbbb-g-b", "PPPPBNHNP"),
+}
+
+
+def play(trigger, tape, memory=None, start=0, episode=0):
+    """The memories after each tick that came."""
+    memories = []
+    for tick, letter in enumerate(tape, start):
+        if letter != ".":
+            memory = advance(
+                trigger, memory, LETTERS[letter], now=at(15 * tick), interval=INTERVAL, episode=episode
+            )
+            memories.append(memory)
+    return memories
+
+
+def letters(memories):
+    return "".join(m.state[0] for m in memories)
+
+
+@pytest.mark.parametrize("story", TAPES)
+def test_the_states_along_a_tape(story):
+    fields, tape, states = TAPES[story]
+
+    assert letters(play(make_trigger(**fields), tape)) == states
+
+
+def test_a_state_keeps_its_beginning_while_it_lasts():
+    memories = play(make_trigger(**FOR_1M), "gbbbbbb")
+
+    assert [m.since for m in memories] == [at(0), *[at(15)] * 4, *[at(75)] * 2]
+    assert [m.breaching_since for m in memories] == [None, *[at(15)] * 6]
+
+
+def test_pending_says_how_far_it_is():
+    *_, last = play(make_trigger(**{"for": "1m", "consecutive": 10}), "bbb")
+
+    assert last.message == "0.81 < 0.90, for 30s of 1m and 3 of 10 evaluations in a row"
+
+
+@pytest.mark.parametrize(
+    ("fields", "interval", "hold"),
+    [({}, 15, 300), ({}, 120, 600), ({"maxHold": "45s"}, 120, 45), ({"maxHold": "0s"}, 15, 0)],
+    ids=["at least five minutes", "five intervals", "as given", "given as zero"],
+)
+def test_how_long_the_clock_may_be_held(fields, interval, hold):
+    assert max_hold(make_trigger(**fields), seconds(interval)) == seconds(hold)
+
+
+def test_a_new_episode_forgets_the_breach_of_the_old_version():
+    trigger = make_trigger(**FOR_1M)
+    old = replace(play(trigger, "bbbbbb")[-1], consumed_by="recommender-1a2b3c4d5e")
+
+    new = play(trigger, "bbbbb", old, start=6, episode=1)
+
+    assert letters(new) == "PPPPB"
+    assert [m.consumed_by for m in new] == [""] * 5
+
+
+@pytest.mark.parametrize("consumed_by", ["", "recommender-1a2b3c4d5e"], ids=["unanswered", "answered"])
+def test_a_clock_that_jumps_back_restarts_the_count_and_forgets_no_breach(consumed_by):
+    trigger = make_trigger(**FOR_1M)
+    pending, *_, fired = play(trigger, "bbbbb", start=1000)
+    fired = replace(fired, consumed_by=consumed_by)
+
+    assert letters(play(trigger, "bbbbb", pending)) == "PPPPB"
+    again = play(trigger, "-b", fired)
+    assert letters(again) == "NB"
+    assert [m.consumed_by for m in again] == [consumed_by] * 2
+
+
+def test_the_same_tick_twice_counts_once():
+    trigger = make_trigger(consecutive=2)
+    once = advance(trigger, None, BAD, now=NOW, interval=INTERVAL)
+
+    twice = advance(trigger, once, BAD, now=NOW, interval=INTERVAL)
+
+    assert (twice.state, twice.streak) == ("Pending", 1)
+
+
+def test_a_healthy_tick_ends_what_was_consumed():
+    memory = breached(consumed_by="recommender-1a2b3c4d5e")
+
+    after = advance(make_trigger(), memory, GOOD, now=at(15), interval=INTERVAL)
+
+    assert (after.consumed_by, after.open, after.breaching_since) == ("", False, None)
+
+
+def written(state, *, since=None, consumed_by=""):
+    return TriggerStatus(
+        name="accuracy",
+        state=state,
+        observed_at=NOW,
+        since=NOW,
+        breaching_since=since,
+        consumed_by=consumed_by,
+        episode=7,
+        message="as written",
+    )
+
+
+RESTORED = {
+    "a breach stays open": (written("Breached", since=NOW), "Breached", True),
+    "an answered breach stays open and answered": (
+        written("Breached", since=NOW, consumed_by="r"),
+        "Breached",
+        True,
+    ),
+    "a breach that could not be measured stays open": (written("NoData", since=NOW), "NoData", True),
+    "an answered one that could not be measured too": (
+        written("Error", since=NOW, consumed_by="r"),
+        "Error",
+        True,
+    ),
+    "one answered before its state was written stays answered": (
+        written("Pending", since=NOW, consumed_by="r"),
+        "Healthy",
+        True,
+    ),
+    "a running clock starts anew": (written("Pending", since=NOW), "Healthy", False),
+    "healthy is healthy": (written("Healthy"), "Healthy", False),
+    "no data is no breach": (written("NoData"), "NoData", False),
+}
+
+
+@pytest.mark.parametrize("case", RESTORED)
+def test_what_is_left_after_a_restart(case):
+    status, state, is_open = RESTORED[case]
+
+    memory = restore(status, at(60))
+
+    assert (memory.state, memory.open, memory.consumed_by) == (state, is_open, status.consumed_by)
+    assert memory.breaching_since == (NOW if is_open else None)
+    assert (memory.clock, memory.streak, memory.episode) == (timedelta(0), 0, 7)
+
+
+def test_after_a_restart_a_running_for_needs_its_whole_time_again():
+    trigger = make_trigger(**FOR_1M)
+
+    after = play(trigger, "bbbbb", restore(written("Pending", since=NOW), at(60)), start=5, episode=7)
+
+    assert letters(after) == "PPPPB"
+
+
+def evidence(trigger="accuracy", observed_at=NOW):
+    return Evidence(
+        trigger=trigger,
+        query="q",
+        operator="LessThan",
+        threshold="0.90",
+        value="0.81",
+        observed_at=observed_at,
+        breaching_since=at(-120),
+    )
+
+
+CONSUMED = {
+    "the breach that is open": (breached(), "r"),
+    "an open breach that cannot be measured now": (breached(state="NoData"), "r"),
+    "a breach that a crash made this process forget": (healthy(judged_at=None), "r"),
+    "not one that has ended by a healthy measurement": (healthy(), ""),
+}
+
+
+@pytest.mark.parametrize("case", CONSUMED)
+def test_which_breach_a_rollback_consumes(case):
+    memory, by = CONSUMED[case]
+
+    after = consume({"accuracy": memory, "latency": breached()}, [evidence()], "r")
+
+    assert after["accuracy"].consumed_by == by
+    assert after["accuracy"].open == bool(by)
+    assert after["latency"].consumed_by == ""
+
+
+def test_a_breach_is_marked_in_the_written_status_unless_it_ended_after_the_evidence():
+    since_then = written("Healthy").model_copy(update={"observed_at": at(30)})
+
+    marked, other = consume_written(
+        [
+            written("Breached", since=NOW),
+            written("Breached", since=NOW).model_copy(update={"name": "latency"}),
+        ],
+        [evidence()],
+        "r",
+    )
+
+    assert (marked.consumed_by, other.consumed_by) == ("r", "")
+    assert consume_written([since_then], [evidence()], "r") == (since_then,)
+    (filled,) = consume_written([written("NoData")], [evidence()], "r")
+    assert (filled.consumed_by, filled.breaching_since) == ("r", at(-120))
+
+
+def test_a_restart_after_consuming_does_not_open_the_breach_again():
+    (marked,) = consume_written([written("Breached", since=NOW)], [evidence()], "r")
+
+    after = play(make_trigger(), "-b", restore(marked, NOW), start=1, episode=7)
+
+    assert [m.consumed_by for m in after] == ["r", "r"]
+
+
+@pytest.mark.parametrize("measured", [BAD, GOOD, NO_DATA, ERROR], ids=lambda m: m.verdict.value)
+def test_without_other_words_of_the_policy_the_verdict_is_the_measurements_own(measured):
+    assert judge(make_trigger(), measured) is measured.verdict
