@@ -73,14 +73,21 @@ def choose(
 
 
 def _is_live(candidate: Candidate, status: ModelDeploymentStatus) -> bool:
-    return candidate.version == status.current_version or (
-        candidate.digest != "" and candidate.digest == status.current_digest
-    )
+    """By name, by identity, or because every value that it would write stands there already."""
+    if candidate.version == status.current_version or candidate.digest == (status.current_digest or None):
+        return True
+    here = {c.name: {p.pin: p.value for p in c.observed} for c in status.components}
+    writes = [
+        (c, pin, value) for c, pins in candidate.values.items() if c in here for pin, value in pins.items()
+    ]
+    return bool(writes) and all(here[c].get(pin) == value for c, pin, value in writes)
 
 
 def _why_not(
     candidate: Candidate, target: Target, status: ModelDeploymentStatus, now: datetime, any_safe: bool
 ) -> str | None:
+    if _is_live(candidate, status):
+        return "it is what runs now"
     quarantine = quarantine_of(candidate.version, candidate.digest, status.quarantined, now=now)
     if quarantine is not None:
         return f"quarantined until {quarantine.until:%Y-%m-%d %H:%M} UTC by {quarantine.rollback}"
