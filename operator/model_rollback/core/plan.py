@@ -18,7 +18,7 @@ _MIN_SETTLE = timedelta(minutes=1)
 def rollback_name(model_deployment: str, uid: str, episode: int, attempt: int) -> str:
     """The same breach has the same name, so creating it twice is a conflict and not a second rollback."""
     text = f"{uid}/{episode}/{attempt}"
-    return f"{model_deployment[:200]}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
+    return f"{model_deployment[:200].rstrip(".-")}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
 
 
 def in_dependency_order(components: Sequence[Component]) -> list[Component]:
@@ -75,8 +75,14 @@ def resolve_procedure(policy: RollbackPolicySpec, breached: Sequence[str]) -> Pr
 def _default_probes(breached: Sequence[str]) -> tuple[Probe, ...]:
     return (
         Probe(name="ready", readiness=ReadinessProbe()),
-        *(Probe(name=f"recovered-{name}"[:63].rstrip("-"), trigger=name) for name in breached),
+        *(Probe(name=_probe_name(name), trigger=name) for name in breached),
     )
+
+
+def _probe_name(trigger: str) -> str:
+    """`recovered-<trigger>`; where that is too long, cut and told apart by a digest."""
+    name = f"recovered-{trigger}"
+    return name if len(name) <= 63 else f"{name[:54]}-{digest(trigger)[:8]}"
 
 
 def default_settle(triggers: Sequence[Trigger]) -> timedelta:

@@ -1,0 +1,200 @@
+"""The gates: each alone, with its reason and its words, and their order, which is contract."""
+
+from datetime import timedelta
+
+import pytest
+
+from model_rollback.api.reasons import Reason
+from model_rollback.api.v1alpha1.model_deployment import FinishedRollback
+from model_rollback.core.gates import GATES, first_block
+from model_rollback.core.live import LiveTarget
+from tests.unit.core.builders import (
+    at,
+    breached,
+    healthy,
+    live,
+    make_component,
+    make_policy,
+    make_status,
+    make_system,
+    observe,
+    quarantined,
+    recorded,
+)
+
+GONE = LiveTarget("model", problem="Deployment model does not exist in namespace shop", missing=True)
+
+
+def finished(seconds_ago, name="recommender-1a2b3c4d5e"):
+    return FinishedRollback(name=name, type="Incident", finished_at=at(-seconds_ago), result="Succeeded")
+
+
+BLOCKED = {
+    "mode Suspended": (
+        {"policy": make_policy(mode="Suspended")},
+        Reason.SUSPENDED,
+        "spec.mode is Suspended: nothing new is started",
+    ),
+    "an invalid policy": (
+        {"policy": None, "problem": "spec.triggers: too short"},
+        Reason.INVALID_SPEC,
+        "spec.triggers: too short",
+    ),
+    "no ModelDeployment": (
+        {"system": None, "problem": "ModelDeployment recommender does not exist in this namespace"},
+        Reason.TARGETS_MISSING,
+        "ModelDeployment recommender does not exist in this namespace",
+    ),
+    "no ModelDeployment, and nobody says why": (
+        {"system": None},
+        Reason.TARGETS_MISSING,
+        "the ModelDeployment does not exist",
+    ),
+    "a missing target": ({"live": [GONE]}, Reason.TARGETS_MISSING, GONE.problem),
+    "targets that cannot be watched": (
+        {"blind": "Deployments cannot be watched: forbidden", "live": [GONE]},
+        Reason.TARGETS_MISSING,
+        "Deployments cannot be watched: forbidden",
+    ),
+    "a Rollback at work": (
+        {"status": make_status(active_rollback="recommender-1a2b3c4d5e")},
+        Reason.ROLLBACK_IN_PROGRESS,
+        "recommender-1a2b3c4d5e is at work",
+    ),
+    "a mixture": (
+        {"status": make_status("")},
+        Reason.MIXED_VERSIONS,
+        "some components hold a new version and some the old one",
+    ),
+    "a target scaled to zero": (
+        {"live": [live(), live("v13", "ranker", scaled_to_zero=True)]},
+        Reason.TARGET_SCALED_TO_ZERO,
+        "ranker runs no replicas: a rollback could not be validated",
+    ),
+    "a breach that had its Rollback": (
+        {"triggers": {"accuracy": breached(consumed_by="recommender-1a2b3c4d5e"), "latency": healthy()}},
+        Reason.BREACH_CONSUMED,
+        "this breach was answered by recommender-1a2b3c4d5e; the next counts from when the metric is healthy",
+    ),
+    "the cooldown": (
+        {"status": make_status(last_rollbacks=(finished(600), finished(9000)))},
+        Reason.COOLDOWN_ACTIVE,
+        "a rollback finished at 09:50:00 UTC; cooldown of 30m ends at 2026-01-05 10:20:00 UTC",
+    ),
+    "the pinned version is what runs": (
+        {"policy": make_policy(target={"strategy": "Pinned", "version": "v13"})},
+        Reason.ALREADY_AT_TARGET,
+        "the pinned target v13 is what runs now",
+    ),
+    "no version to go back to": (
+        {"status": make_status("v13", recorded("v12", safe="Unverified"))},
+        Reason.NO_SAFE_TARGET,
+        "there is no version to go back to: v12: not Verified",
+    ),
+    "the only version to go back to is quarantined": (
+        {"status": make_status(quarantined=(quarantined("v12"),))},
+        Reason.NO_SAFE_TARGET,
+        "there is no version to go back to: v12: quarantined until 2026-01-05 11:00 UTC by recommender-1a2b3c4d5e",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BLOCKED)
+def test_what_blocks_and_in_which_words(case):
+    fields, reason, message = BLOCKED[case]
+
+    blocked = first_block(observe(**fields))
+
+    assert blocked is not None
+    assert (blocked.reason, blocked.message) == (reason, message)
+
+
+@pytest.mark.parametrize("case", BLOCKED)
+def test_each_gate_speaks_for_itself_only(case):
+    fields, reason, _ = BLOCKED[case]
+    observation = observe(**fields)
+
+    speaking = [blocked.reason for gate in GATES if (blocked := gate(observation)) is not None]
+
+    assert reason in speaking
+    assert {r for r in speaking if r is not reason} <= {Reason.NO_SAFE_TARGET}
+
+
+PASSED = {
+    "a breach with a Verified version to go back to": {},
+    "before any breach": {"triggers": {}},
+    "one breach had its Rollback, another had not": {
+        "triggers": {"accuracy": breached(consumed_by="r"), "latency": breached()}
+    },
+    "the cooldown has just ended": {"status": make_status(last_rollbacks=(finished(1800),))},
+    "a cooldown of nothing": {
+        "policy": make_policy(guards={"cooldown": "0s"}),
+        "status": make_status(last_rollbacks=(finished(0),)),
+    },
+    "a component that is not ready: that is a reason to go back": {
+        "live": [live(readiness=GONE.readiness)],
+    },
+    "mode Observe": {"policy": make_policy(mode="Observe")},
+    "two components": {
+        "system": make_system([make_component("features"), make_component("model")]),
+        "live": [live(component="features"), live()],
+    },
+}
+
+
+@pytest.mark.parametrize("case", PASSED)
+def test_what_passes(case):
+    assert first_block(observe(**PASSED[case])) is None
+
+
+def test_a_cooldown_says_when_to_look_again():
+    blocked = first_block(observe(status=make_status(last_rollbacks=(finished(600),))))
+
+    assert blocked is not None
+    assert blocked.until == at(-600) + timedelta(minutes=30)
+
+
+def test_the_order_of_the_gates():
+    assert [gate.__name__.lstrip("_") for gate in GATES] == [
+        "suspended",
+        "invalid_spec",
+        "targets_missing",
+        "rollback_in_progress",
+        "mixed_versions",
+        "target_scaled_to_zero",
+        "breach_consumed",
+        "cooldown_active",
+        "already_at_target",
+        "no_safe_target",
+    ]
+
+
+def test_the_first_gate_wins():
+    everything = {}
+    for fields, _, _ in reversed(BLOCKED.values()):
+        everything |= fields
+    everything["status"] = make_status(
+        "", active_rollback="recommender-1a2b3c4d5e", last_rollbacks=(finished(600),)
+    )
+
+    blocked = first_block(observe(**everything))
+    without_mode = first_block(observe(**{**everything, "policy": make_policy()}))
+
+    assert blocked is not None
+    assert without_mode is not None
+    assert (blocked.reason, without_mode.reason) == (Reason.SUSPENDED, Reason.TARGETS_MISSING)
+
+
+def test_a_lock_explains_a_mixture_better_than_the_mixture():
+    blocked = first_block(observe(status=make_status("", active_rollback="recommender-1a2b3c4d5e")))
+
+    assert blocked is not None
+    assert blocked.reason is Reason.ROLLBACK_IN_PROGRESS
+
+
+def test_every_gate_is_named_after_its_reason_and_says_what_it_means():
+    for gate in GATES:
+        name = "".join(word.capitalize() for word in gate.__name__.split("_"))
+        assert Reason(name).value == name
+        assert gate.__doc__
+        assert "\n" not in gate.__doc__

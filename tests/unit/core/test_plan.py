@@ -1,0 +1,195 @@
+"""The plan: its steps, their order, their name, and how long to wait before validation."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model_rollback.core.plan import (
+    default_settle,
+    in_dependency_order,
+    longest_range,
+    make_steps,
+    plan_hash,
+    resolve_procedure,
+    rollback_name,
+)
+from tests.unit.core.builders import make_component, make_policy, make_trigger, seconds
+from tests.unit.core.strategies import component_graphs
+
+CHAIN = [
+    make_component("api", dependsOn=["model"]),
+    make_component("model", dependsOn=["features", "config"]),
+    make_component("config"),
+    make_component("features"),
+]
+
+
+def shown(version, *names):
+    return {name: {"image": f"shop/{name}:{version}"} for name in names}
+
+
+ALL = ("api", "model", "config", "features")
+
+
+def test_dependencies_come_first_and_otherwise_the_order_of_the_list_holds():
+    assert [c.name for c in in_dependency_order(CHAIN)] == ["features", "config", "model", "api"]
+    assert [c.name for c in in_dependency_order(CHAIN[2:])] == ["config", "features"]
+
+
+def test_the_steps_are_one_revert_for_each_component_and_then_validate():
+    steps = make_steps(CHAIN, shown("v13", *ALL), shown("v12", *ALL))
+
+    assert [(s.name, s.action, s.component, s.state) for s in steps] == [
+        ("revert-features", "Revert", "features", "Pending"),
+        ("revert-config", "Revert", "config", "Pending"),
+        ("revert-model", "Revert", "model", "Pending"),
+        ("revert-api", "Revert", "api", "Pending"),
+        ("validate", "Validate", "", "Pending"),
+    ]
+
+
+def test_only_what_differs_is_reverted():
+    wanted = {**shown("v12", "model", "api"), **shown("v13", "features")}
+
+    steps = make_steps(CHAIN, shown("v13", *ALL), wanted)
+
+    assert [s.name for s in steps] == ["revert-model", "revert-api", "validate"]
+
+
+def test_what_a_version_does_not_name_stays_as_it_is():
+    assert [s.name for s in make_steps(CHAIN, shown("v13", *ALL), shown("v12", "api"))] == [
+        "revert-api",
+        "validate",
+    ]
+
+
+def test_nothing_differs():
+    assert [s.name for s in make_steps(CHAIN, shown("v12", *ALL), shown("v12", *ALL))] == ["validate"]
+
+
+@given(component_graphs(), st.data())
+def test_no_step_comes_before_those_it_depends_on(components, data):
+    names = [c.name for c in components]
+    changed = data.draw(st.sets(st.sampled_from(names)))
+    wanted = {**shown("v13", *names), **shown("v12", *changed)}
+
+    steps = make_steps(components, shown("v13", *names), wanted)
+
+    order = [s.component for s in steps if s.action == "Revert"]
+    assert sorted(order) == sorted(changed)
+    assert steps[-1].action == "Validate"
+    by_name = {c.name: c for c in components}
+    for position, name in enumerate(order):
+        for dependency in by_name[name].depends_on:
+            assert dependency not in order[position:]
+
+
+def test_the_same_breach_has_the_same_name_and_every_other_one_another():
+    name = rollback_name("recommender", "uid-1", 7, 1)
+
+    assert name == rollback_name("recommender", "uid-1", 7, 1)
+    assert re.fullmatch(r"recommender-[0-9a-f]{10}", name)
+    others = [("uid-2", 7, 1), ("uid-1", 8, 1), ("uid-1", 7, 2), ("uid-1", 1, 7)]
+    assert len({name, *(rollback_name("recommender", *other) for other in others)}) == 5
+
+
+@given(st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**6))
+def test_names_differ_as_episodes_and_attempts_do(episode, attempt, other_episode, other_attempt):
+    one = rollback_name("recommender", "uid", episode, attempt)
+
+    other = rollback_name("recommender", "uid", other_episode, other_attempt)
+
+    assert (one == other) == ((episode, attempt) == (other_episode, other_attempt))
+
+
+@pytest.mark.parametrize("name", ["x" * 253, "x" * 199 + "." + "y" * 53], ids=["long", "cut at a dot"])
+def test_a_long_name_stays_a_legal_name(name):
+    made = rollback_name(name, "uid", 1, 1)
+
+    assert len(made) <= 253
+    assert all(re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", label) for label in made.split("."))
+
+
+RANGES = {
+    "model_quality": 0,
+    "rate(errors_total[5m])": 300,
+    "sum(rate(a[2m])) / sum(rate(b[10m]))": 600,
+    "max_over_time(rate(x[5m])[30m:1m])": 1800,
+    "rate(x[1h] @ end())": 3600,
+    "rate(x[5m] offset 1d)": 300,
+    "histogram_quantile(0.95, sum by (le) (rate(latency_bucket[90s])))": 90,
+    'avg by (model) (model_quality{metric="accuracy"}) and on () vector(1)': 0,
+}
+
+
+@pytest.mark.parametrize("query", RANGES)
+def test_the_longest_window_that_a_query_looks_back_over(query):
+    assert longest_range(query) == seconds(RANGES[query])
+
+
+def test_what_is_no_promql_is_refused():
+    with pytest.raises(ValueError, match="unexpected end of input"):
+        longest_range("rate(errors_total[5m")
+
+
+def test_settle_is_the_longest_window_of_all_triggers_and_at_least_a_minute():
+    short, long = (make_trigger(f"t{n}", query=f"rate(x[{n}m])") for n in (3, 7))
+
+    assert default_settle([short, long]) == timedelta(minutes=7)
+    assert default_settle([make_trigger(query="rate(x[30s])")]) == timedelta(minutes=1)
+
+
+def test_the_procedure_is_the_policy_with_its_defaults_resolved():
+    policy = make_policy(make_trigger(query="rate(x[3m])"), make_trigger("latency"), make_trigger("errors"))
+
+    procedure = resolve_procedure(policy, ["accuracy", "errors"])
+
+    assert (procedure.settle, procedure.duration) == (timedelta(minutes=3), timedelta(minutes=5))
+    assert (procedure.step_timeout, procedure.on_failure) == (timedelta(minutes=10), "Halt")
+    assert (procedure.interval, procedure.metrics_source) == (seconds(15), "default")
+    assert procedure.quarantine == timedelta(hours=168)
+    assert [(p.name, p.trigger) for p in procedure.probes] == [
+        ("ready", None),
+        ("recovered-accuracy", "accuracy"),
+        ("recovered-errors", "errors"),
+    ]
+    assert [t.name for t in procedure.triggers] == ["accuracy", "errors"]
+
+
+def test_probes_and_settle_that_the_policy_gives_are_taken_as_they_are():
+    policy = make_policy(
+        make_trigger(),
+        make_trigger("latency"),
+        validation={"settle": "0s", "duration": "1m", "probes": [{"name": "fast", "trigger": "latency"}]},
+    )
+
+    procedure = resolve_procedure(policy, ["accuracy"])
+
+    assert (procedure.settle, procedure.duration) == (timedelta(0), timedelta(minutes=1))
+    assert [p.name for p in procedure.probes] == ["fast"]
+    assert [t.name for t in procedure.triggers] == ["latency"]
+
+
+def test_probes_of_triggers_with_long_names_have_names_of_their_own():
+    names = ["x" * 62 + last for last in "ab"]
+    policy = make_policy(*(make_trigger(name) for name in names))
+
+    probes = resolve_procedure(policy, names).probes
+
+    assert len({p.name for p in probes}) == 3
+    assert [p.trigger for p in probes] == [None, *names]
+
+
+def test_the_plan_hash_is_what_a_person_agrees_to():
+    steps = make_steps(CHAIN, shown("v13", *ALL), shown("v12", *ALL))
+    procedure = resolve_procedure(make_policy(), ["accuracy"])
+    agreed = plan_hash("v12", steps, procedure)
+
+    began = tuple(s.model_copy(update={"state": "Running"}) for s in steps)
+    assert plan_hash("v12", began, procedure) == agreed
+    assert plan_hash("v11", steps, procedure) != agreed
+    assert plan_hash("v12", steps[1:], procedure) != agreed
+    assert plan_hash("v12", steps, procedure.model_copy(update={"duration": seconds(1)})) != agreed
