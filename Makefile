@@ -4,7 +4,7 @@ READY := $(PYTHON) hack/ready.py
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test check lint types contract generated format clean
+.PHONY: bench help demo demo-stop test check lint types contract generated format clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ contract: ## Who may import whom
 
 generated: ## Generated files are up to date
 	@$(READY) uv lock --check
+
+bench: ## Measure breach to patch on a cluster of its own; ARGS="--trials 50"
+	@PYTHONPATH=.:operator $(READY) --tools python -m bench.breach_to_patch $(ARGS)
 
 format: ## Mend style and format
 	@$(READY) ruff check --fix .

@@ -18,7 +18,8 @@ _MIN_SETTLE = timedelta(minutes=1)
 def rollback_name(model_deployment: str, uid: str, episode: int, attempt: int) -> str:
     """The same breach has the same name, so creating it twice is a conflict and not a second rollback."""
     text = f"{uid}/{episode}/{attempt}"
-    return f"{model_deployment[:200].rstrip(".-")}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
+    prefix = model_deployment[:200].rstrip(".-")
+    return f"{prefix}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
 
 
 def in_dependency_order(components: Sequence[Component]) -> list[Component]:
