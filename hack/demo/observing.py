@@ -57,8 +57,7 @@ class Observer:
     def __init__(self, sandbox: Sandbox, recommender: Recommender) -> None:
         self._sandbox = sandbox
         self._recommender = recommender
-        connection: client.ApiClient = new_client_from_config(str(sandbox.place.kubeconfig))
-        self._objects = client.CustomObjectsApi(connection)
+        self._objects = client.CustomObjectsApi(new_client_from_config(str(sandbox.place.kubeconfig)))
 
     def look(self) -> Snapshot:
         """Measurements first: what the operator made of one is never seen before it."""
@@ -82,9 +81,12 @@ class Observer:
         return not any(held) and all(each["reason"] != "RollbackInProgress" for each in said)
 
     def _accuracy(self) -> Accuracy | None:
-        series = self._sandbox.prometheus(f'model_quality{{metric="accuracy",model="{NAME}"}}[5s]')
+        selector = f'model_quality{{metric="accuracy",model="{NAME}"}}'
+        if not self._sandbox.prometheus(selector):  # a range would still hold what has ended
+            return None
+        series = self._sandbox.prometheus(f"{selector}[5s]")
         newest = max(series, key=lambda each: each["values"][-1][0], default=None)
-        if newest is None or not self._sandbox.prometheus(f'model_quality{{model="{NAME}"}}'):
+        if newest is None:
             return None
         at, value = newest["values"][-1]
         return Accuracy(newest["metric"]["version"], float(value), datetime.fromtimestamp(float(at), UTC))

@@ -138,7 +138,7 @@ class Sandbox:
 
     def log(self, process: str) -> Path:
         """The log of one of the demo's processes; `down` can keep it."""
-        return self.place.folder / "logs" / f"demo-{process}.log"
+        return self.place.folder / "logs" / f"demo-{process.replace(' ', '-')}.log"
 
     def kubectl(self, *words: str | Path, stdin: str = "") -> str:
         """kubectl as the cluster's administrator."""

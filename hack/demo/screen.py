@@ -20,10 +20,13 @@ class Screen:
 
     def __init__(self) -> None:
         self._console = Console(highlight=False, markup=False, soft_wrap=True)
+        self._after_gap = False
 
     def heading(self, text: str) -> None:
         """A title with an empty line before and after."""
-        self._console.print(Text(f"\n{text}\n", style="bold"))
+        self._gap()
+        self._print(Text(text, style="bold"))
+        self._gap()
 
     @contextmanager
     def step(self, text: str) -> Iterator[None]:
@@ -47,15 +50,25 @@ class Screen:
 
     def command(self, command: str, output: str) -> None:
         """A command as a reader would type it, and what it answered."""
-        self._console.print(Text(f"$ {command}", style="bold"))
-        self._console.print(Text(f"{output.rstrip()}\n"))
+        self._gap()
+        self._print(Text(f"$ {command}", style="bold"))
+        self._print(Text(output.rstrip()))
 
     def text(self, text: str, tone: Tone = "plain") -> None:
         """Lines as they are."""
-        self._console.print(Text(text, style=_STYLES[tone]))
+        self._print(Text(text, style=_STYLES[tone]))
 
     def _line(self, lead: str, text: str, style: str = "") -> None:
         if self._console.is_terminal:
             width = max(self._console.width - len(lead), 40)
             text = f"\n{' ' * len(lead)}".join(textwrap.wrap(text, width, break_on_hyphens=False))
-        self._console.print(Text(lead, style="dim") + Text(text, style=style))
+        self._print(Text.assemble((lead, "dim"), (text, style)))
+
+    def _gap(self) -> None:
+        if not self._after_gap:
+            self._console.print()
+        self._after_gap = True
+
+    def _print(self, text: Text) -> None:
+        self._console.print(text)
+        self._after_gap = False
