@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hack.localcluster.controlplane import building, machine_tools, places
+from hack.localcluster.controlplane import building, machine_tools, places, toolset
 from hack.localcluster.controlplane.gotoolchain import parse_go_version, probe
 from hack.localcluster.controlplane.toolset import BUILD_FLAGS, KUBERNETES, TOOLSETS, Tool, minimum_go
 
@@ -64,12 +64,26 @@ def test_other_flags_give_another_key(source, monkeypatch):
     assert a_plan().key != before
 
 
+def test_a_change_of_our_own_program_gives_another_key(source, monkeypatch):
+    monkeypatch.setattr(toolset, "SOURCE", source)
+    file = source / "pause/main.go"
+    file.parent.mkdir()
+    file.write_text("package main")
+    before = a_plan(build=TOOLSETS["realnode"]).key
+
+    file.write_text("package main // otherwise")
+
+    assert a_plan(build=TOOLSETS["realnode"]).key != before
+    assert "package main" in (places.SOURCE / "pause/main.go").read_text()
+
+
 def test_every_tool_is_named_as_a_tool_in_go_mod():
     go_mod = (places.SOURCE / "go.mod").read_text()
     block = re.search(r"^tool \((.*?)^\)", go_mod, re.MULTILINE | re.DOTALL)
 
     assert block is not None
-    assert set(block[1].split()) == {tool.package for tool in TOOLS.values()}
+    fetched = {tool.package for tool in TOOLS.values() if not tool.package.startswith("./")}
+    assert set(block[1].split()) == fetched
     assert f"k8s.io/kubernetes v{KUBERNETES}" in go_mod
 
 

@@ -44,6 +44,7 @@ class Plan:
             *BUILD_FLAGS,
             *(f"{name}={value}" for name, value in sorted(BUILD_ENVIRONMENT.items())),
             *(tool.package for tool in self.build),
+            *filter(None, (tool.own_sources for tool in self.build)),
             *(f"{name}:{_fingerprint(program)}" for name, program in sorted(self.adopt.items())),
         ]
         digest.update("\0".join(facts).encode())

@@ -6,12 +6,14 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from . import building, clusters, removal, watchdog
 from .console import say
 from .errors import LocalClusterError
 from .interruption import Interrupted, raise_on_signals
 from .processes import require_identity
+from .realnode import inside, node
 from .record import all_records
 from .toolset import TOOLSETS
 
@@ -60,8 +62,16 @@ def _parser() -> argparse.ArgumentParser:
         "watch", help="wait for a cluster's owner to end, then remove it (started by `up`)"
     )
     watch.set_defaults(run=lambda chosen: watchdog.watch(chosen.name))
-    for command in (down, env, watch):
+    load = commands.add_parser("load", help="give images of an archive to a cluster with a real node")
+    load.set_defaults(run=lambda chosen: node.load_image(clusters.running(chosen.name), chosen.archive))
+    inner = commands.add_parser("node", help="be a cluster's real node (started by `up`)")
+    inner.set_defaults(run=lambda chosen: inside.run(chosen.name, chosen.programs))
+    forward = commands.add_parser("forward", help="bring a real node's connections here (started by `up`)")
+    forward.set_defaults(run=lambda chosen: node.forward(chosen.name))
+    for command in (down, env, watch, load, inner, forward):
         command.add_argument("name", metavar="NAME")
+    load.add_argument("archive", metavar="ARCHIVE", type=Path)
+    inner.add_argument("programs", metavar="PROGRAMS", type=Path)
 
     commands.add_parser("list", help="print the clusters there are").set_defaults(run=_list)
     reap = commands.add_parser("reap", help="remove clusters whose owner has ended")
@@ -77,6 +87,12 @@ def _add_up(up: argparse.ArgumentParser) -> None:
         "--owner", type=int, metavar="PID", help="remove it when this process ends; default: the caller"
     )
     life.add_argument("--keep", action="store_true", help="keep it until `down`")
+    up.add_argument(
+        "--node",
+        choices=["played", "real"],
+        default="played",
+        help="played by kwok (default), or real: containers run; needs root and Debian packages",
+    )
     up.add_argument("--no-prometheus", action="store_true", help="without Prometheus")
     up.add_argument(
         "--disable-qps-limits", action="store_true", help="no client and server rate limits; for benches"
@@ -95,6 +111,7 @@ def _up(chosen: argparse.Namespace) -> None:
         owner=owner,
         prometheus=not chosen.no_prometheus,
         disable_qps_limits=chosen.disable_qps_limits,
+        node_programs=building.provide("realnode") if chosen.node == "real" else None,
     )
     clusters.up(wanted)
     say(f'use it: eval "$({shlex.quote(sys.argv[0])} env {chosen.name})"')

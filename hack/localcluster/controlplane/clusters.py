@@ -15,6 +15,7 @@ from .locks import locked
 from .places import cluster_dir, lock_path
 from .ports import choose
 from .processes import Identity, require_identity
+from .realnode import node
 from .record import PORT_NAMES, Record, all_records, load
 from .removal import keep_logs, name_lock, reap, remove
 
@@ -32,6 +33,8 @@ class Wanted:
     owner: Identity | None
     prometheus: bool = True
     disable_qps_limits: bool = False
+    node_programs: Path | None = None
+    """Folder with kubelet, kube-proxy and pause for a node that runs containers; None: kwok plays the node."""
 
 
 class _PortTaken(LocalClusterError):
@@ -46,6 +49,8 @@ def up(wanted: Wanted) -> Record:
     started = time.monotonic()
     reap()
     folder = cluster_dir(wanted.name)
+    if wanted.node_programs:
+        node.require(folder)
     with locked(
         name_lock(wanted.name), waiting=f"another process changes cluster {wanted.name}, waiting for it"
     ):
@@ -78,8 +83,13 @@ def _start(wanted: Wanted, folder: Path) -> Record:
         if record.owner:
             watchdog.start(record)
         metrics = prometheus.start(record) if record.prometheus else None
-        kwok.create(record, disable_qps_limits=wanted.disable_qps_limits)
-        _wait_until_usable(record, metrics)
+        machine = node.start(record, wanted.node_programs) if wanted.node_programs else None
+        kwok.create(
+            record, disable_qps_limits=wanted.disable_qps_limits, real_node=_real_node(record, machine)
+        )
+        if machine:
+            node.admit(record)
+        _wait_until_usable(record, metrics, machine)
         record = record.ready()
         record.save()
     except (KeyboardInterrupt, Interrupted):
@@ -111,10 +121,22 @@ def _reserve(wanted: Wanted, folder: Path) -> Record:
     return record
 
 
-def _wait_until_usable(record: Record, metrics: subprocess.Popen[bytes] | None) -> None:
+def _real_node(record: Record, machine: subprocess.Popen[bytes] | None) -> kwok.RealNode | None:
+    if machine is None:
+        return None
+    return kwok.RealNode(node.api_server_arguments(record), node.api_server_addresses(record))
+
+
+def _wait_until_usable(
+    record: Record, metrics: subprocess.Popen[bytes] | None, machine: subprocess.Popen[bytes] | None
+) -> None:
     deadline = time.monotonic() + _READY_WITHIN
-    while not (kwok.usable(record) and (metrics is None or prometheus.answers(record))):
+    while not (
+        kwok.usable(record, played=machine is None) and (metrics is None or prometheus.answers(record))
+    ):
         kwok.refuse_dead_components(record)
+        if machine:
+            node.refuse_ended(machine)
         if metrics and metrics.poll() is not None:
             msg = f"Prometheus ended with exit code {metrics.returncode}"
             raise LocalClusterError(msg)
@@ -160,4 +182,6 @@ def environment(record: Record) -> Mapping[str, str]:
     if record.prometheus:
         exports["PROMETHEUS_URL"] = record.prometheus_url
         exports["LOCALCLUSTER_PROMETHEUS_CONFIG"] = str(record.prometheus_config)
+    if machine := node.machine_address(record):
+        exports["LOCALCLUSTER_MACHINE_ADDRESS"] = machine
     return exports

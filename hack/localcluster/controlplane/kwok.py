@@ -5,7 +5,8 @@ import os
 import ssl
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +35,20 @@ _EXTRA_ARGUMENTS: dict[str, dict[str, str]] = {
     "kube-controller-manager": {"leader-elect": "false"},
     "kube-scheduler": {"leader-elect": "false"},
 }
+_WITHOUT_PLAYED_NODES = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
+"""Components beside a real node: kwok's controller would play its pods."""
 
 
-def configuration(record: Record, *, disable_qps_limits: bool) -> str:
+@dataclass(frozen=True)
+class RealNode:
+    """What the control plane must know about a node that is not played by kwok."""
+
+    api_server_arguments: Mapping[str, str]
+    api_server_addresses: Sequence[str]
+    """Where the node and its pods find the API server; its certificate must name them."""
+
+
+def configuration(record: Record, *, disable_qps_limits: bool, real_node: RealNode | None = None) -> str:
     """The file for `kwokctl --config`: options, then our Stages, as one stream of YAML documents."""
     options: dict[str, Any] = {
         "runtime": "binary",
@@ -47,9 +59,14 @@ def configuration(record: Record, *, disable_qps_limits: bool) -> str:
     }
     options |= {option: str(record.programs / program) for option, program in _BINARIES.items()}
     options |= {f"{name}Port": port for name, port in record.ports.items() if name != "prometheus"}
+    extra = dict(_EXTRA_ARGUMENTS)
+    if real_node:
+        options["kubeApiserverCertSANs"] = list(real_node.api_server_addresses)
+        extra["kube-apiserver"] = {**extra["kube-apiserver"], **real_node.api_server_arguments}
+        options["components"] = list(_WITHOUT_PLAYED_NODES)
     patches = [
         {"name": component, "extraArgs": [{"key": key, "value": value} for key, value in arguments.items()]}
-        for component, arguments in _EXTRA_ARGUMENTS.items()
+        for component, arguments in extra.items()
     ]
     head = {
         "apiVersion": "config.kwok.x-k8s.io/v1alpha1",
@@ -101,16 +118,18 @@ def log_path(record: Record) -> Path:
     return record.folder / "logs" / "kwokctl.log"
 
 
-def create(record: Record, *, disable_qps_limits: bool) -> None:
-    """Start etcd, the API server, controller-manager, scheduler and kwok, and add one node."""
+def create(record: Record, *, disable_qps_limits: bool, real_node: RealNode | None = None) -> None:
+    """Start etcd, the API server, controller-manager, scheduler and kwok; add one played node if none is real."""
     config = record.folder / "kwokctl.yaml"
-    config.write_text(configuration(record, disable_qps_limits=disable_qps_limits), encoding="utf-8")
+    text = configuration(record, disable_qps_limits=disable_qps_limits, real_node=real_node)
+    config.write_text(text, encoding="utf-8")
     record.pod_log.write_text(
         "2026-01-01T00:00:00.000000000Z stdout F no container runs here\n", encoding="utf-8"
     )
     linked = record.folder / "kubeconfig.linked"
     _run(record, "create", "cluster", "--name", record.name, "--kubeconfig", linked, "--config", config)
-    _run(record, "scale", "node", "--name", record.name, "--replicas", "1")
+    if real_node is None:
+        _run(record, "scale", "node", "--name", record.name, "--replicas", "1")
     _write_kubeconfig(record, linked)
 
 
@@ -126,11 +145,11 @@ def _write_kubeconfig(record: Record, linked: Path) -> None:
     record.kubeconfig.write_text(flat.stdout, encoding="utf-8")
 
 
-def usable(record: Record) -> bool:
+def usable(record: Record, *, played: bool = True) -> bool:
     """Tell whether pods can be created, scheduled and become ready.
 
-    For that the API server is ready, the controller-manager has made the default ServiceAccount, the node is
-    ready, and scheduler and kwok listen.
+    For that the API server is ready, the controller-manager has made the default ServiceAccount, a node is
+    ready, and the scheduler listens, and so does kwok where it plays the node.
     """
     pki = record.kwok_folder / "pki"
     server = f"https://127.0.0.1:{record.ports['kubeApiserver']}"
@@ -142,4 +161,5 @@ def usable(record: Record) -> bool:
     nodes = json.loads(loopback.get(f"{server}/api/v1/nodes", context=context) or "{}").get("items", [])
     conditions = [condition for node in nodes for condition in node["status"].get("conditions", ())]
     ready = any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
-    return ready and all(listening(record.ports[name]) for name in ("kubeScheduler", "kwokController"))
+    ports = ("kubeScheduler", "kwokController") if played else ("kubeScheduler",)
+    return ready and all(listening(record.ports[name]) for name in ports)

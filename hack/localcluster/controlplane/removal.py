@@ -9,6 +9,7 @@ from .console import say
 from .locks import locked
 from .places import cluster_dir, lock_path, logs_kept, state_root
 from .processes import end_members
+from .realnode import leftovers
 from .record import folders, load
 
 _LOGS_KEPT = 10
@@ -23,6 +24,7 @@ def name_lock(name: str) -> Path:
 def remove(folder: Path) -> None:
     """End all processes of the cluster in `folder` and remove it; call with the name's lock held."""
     end_members(folder)
+    leftovers.remove(folder)
     with tempfile.TemporaryDirectory(
         dir=state_root(), prefix=".removing-", ignore_cleanup_errors=True
     ) as doomed:

@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass
 
+from .places import SOURCE
+
 KUBERNETES = "1.36.3"
 HELM = "4.3.1"
 PROMETHEUS = "3.12.0"
@@ -28,6 +30,14 @@ class Tool:
         """Name that `go build` gives the program: the last part of its package that is no version."""
         return re.sub(r"/v\d+$", "", self.package).rpartition("/")[2]
 
+    @property
+    def own_sources(self) -> str:
+        """Text of the program's Go files when it is a part of this project, else nothing: go.sum pins those."""
+        if not self.package.startswith("./"):
+            return ""
+        files = sorted((SOURCE / self.package).glob("*.go"))
+        return "".join(file.read_text(encoding="utf-8") for file in files)
+
     def accepts(self, version_output: str) -> bool:
         """Tell from what the program prints about its version whether it fits exactly."""
         found = _VERSION.search(version_output)
@@ -51,7 +61,11 @@ TOOLSETS: dict[str, tuple[Tool, ...]] = {
         Tool("prometheus", "github.com/prometheus/prometheus/cmd/prometheus", fits="3.12."),
         Tool("promtool", "github.com/prometheus/prometheus/cmd/promtool", fits="3.12."),
     ),
-    "realnode": (_kubernetes("kubelet"), _kubernetes("kube-proxy")),
+    "realnode": (
+        _kubernetes("kubelet"),
+        _kubernetes("kube-proxy"),
+        Tool("pause", "./pause", fits="only the built one"),
+    ),
 }
 """`cluster` is what `up` needs; `realnode` adds the programs of a node that runs containers."""
 
