@@ -19,6 +19,7 @@ class Readiness:
     ready: bool
     message: str = ""
     failed: bool = False
+    failed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ TRANSITIONS: Final[Mapping[tuple[Phase, Cause], frozenset[Phase]]] = {
     (Phase.REQUESTED, Cause.PLANNED): frozenset({Phase.PREFLIGHT}),
     (Phase.PREFLIGHT, Cause.PREFLIGHT_WAITS): frozenset({Phase.PREFLIGHT}),
     (Phase.PREFLIGHT, Cause.PREFLIGHT_PASSED): frozenset({Phase.REVERTING}),
-    (Phase.REVERTING, Cause.STEP_CHANGED): frozenset({Phase.REVERTING, Phase.VALIDATING}),
+    (Phase.REVERTING, Cause.STEP_CHANGED): frozenset({Phase.REVERTING, Phase.VALIDATING, Phase.FINISHED}),
     (Phase.VALIDATING, Cause.STEP_CHANGED): frozenset({Phase.VALIDATING}),
     (Phase.VALIDATING, Cause.PROBED): frozenset({Phase.VALIDATING}),
     (Phase.VALIDATING, Cause.VALIDATED): frozenset({Phase.FINISHED}),
@@ -117,15 +117,16 @@ def describe_current(status: RollbackStatus) -> str:
     """The STEP column: the running step, or where it halted; empty when finished."""
     if status.result:
         return ""
-    failed = next((s for s in reversed(status.steps) if s.state == "Failed"), None)
+    steps = [s for s in status.steps if s.action == "Restore" or not status.restoring]
+    failed = next((s for s in reversed(steps) if s.state == "Failed"), None)
     if is_true(status.conditions, "Halted"):
         return f"halted: {failed.name}" if failed else "halted: preflight"
-    running = next((s for s in status.steps if s.state == "Running"), None)
+    running = next((s for s in steps if s.state == "Running"), None)
     if running is not None:
         return running.name
     if status.procedure is not None and not is_true(status.conditions, "Planned"):
         return "preflight"
-    return next((s.name for s in status.steps if s.state == "Pending"), "")
+    return next((s.name for s in steps if s.state == "Pending"), "")
 
 
 def _say(
@@ -170,11 +171,17 @@ def preflight_passed(status: RollbackStatus, *, at: datetime) -> RollbackStatus:
 
 
 def change_step(status: RollbackStatus, name: str, *, at: datetime, **changes: Any) -> RollbackStatus:
-    """Changes one step. The last Revert that is done sets `Reverted` and the timeline."""
+    """Changes one step. The last Revert that is done sets `Reverted` and the timeline.
+
+    Where every Revert was skipped, nothing was done by this Rollback and it ends as Superseded, in the same write.
+    """
 
     def change() -> RollbackStatus:
         steps = tuple(s.model_copy(update=changes) if s.name == name else s for s in status.steps)
         updated = status.model_copy(update={"steps": steps})
+        if phase_of(status) is Phase.REVERTING and _all_skipped(updated):
+            message = f"everything was at {status.to_version} already, not by this Rollback"
+            return _finish(updated, "Superseded", message, at)
         written_at = changes.get("written_at")
         if written_at is not None and updated.timeline.first_write_at is None:
             timeline = updated.timeline.model_copy(update={"first_write_at": written_at})
@@ -187,6 +194,10 @@ def change_step(status: RollbackStatus, name: str, *, at: datetime, **changes: A
         return _update(updated)
 
     return _move(status, Cause.STEP_CHANGED, change)
+
+
+def _all_skipped(status: RollbackStatus) -> bool:
+    return all(s.state == "Skipped" for s in status.steps if s.action == "Revert")
 
 
 def probed(status: RollbackStatus, **changes: Any) -> RollbackStatus:
@@ -224,7 +235,9 @@ def halt(status: RollbackStatus, step: str, reason: Reason, message: str, *, at:
         updated = status.model_copy(update={"steps": steps})
         if reason is Reason.VALIDATION_FAILED:
             updated = _say(updated, "Validated", False, reason, message, at)
-        return _update(_say(updated, "Halted", True, reason, f"{message} {_half(updated)} {_WAY_OUT}", at))
+        return _update(
+            _say(updated, "Halted", True, reason, f"{_with_half(message, updated)} {_WAY_OUT}", at)
+        )
 
     return _move(status, Cause.HALT, change)
 
@@ -232,22 +245,22 @@ def halt(status: RollbackStatus, step: str, reason: Reason, message: str, *, at:
 _WAY_OUT: Final = "A person must say Resume (the step is repeated) or Abort."
 
 
+_DONE: Final = ("Succeeded", "Skipped")
+
+
 def _half(status: RollbackStatus) -> str:
-    done = [s.component for s in status.steps if s.action == "Revert" and s.state in ("Succeeded", "Skipped")]
-    begun = [
-        s.component for s in status.steps if s.action == "Revert" and s.written_at and s.state == "Failed"
-    ]
-    untouched = [
-        s.component
-        for s in status.steps
-        if s.action == "Revert" and not s.written_at and s.component not in done
-    ]
-    said = [
-        f"{word}: {', '.join(names)}."
-        for word, names in (("Reverted", done), ("Half done", begun), ("Not touched", untouched))
-        if names
-    ]
-    return " ".join(said)
+    """Where each component stands, in words: nothing is left half done without being said."""
+    reverts = [s for s in status.steps if s.action == "Revert"]
+    back = [s.component for s in status.steps if s.action == "Restore" and s.state in _DONE]
+    done = [s.component for s in reverts if s.state in _DONE and s.component not in back]
+    untouched = [s.component for s in reverts if s.written_at is None and s.component not in (*done, *back)]
+    begun = [s.component for s in reverts if s.component not in (*done, *back, *untouched)]
+    places = (("Reverted", done), ("Half done", begun), ("Put back", back), ("Not touched", untouched))
+    return " ".join(f"{word}: {', '.join(names)}." for word, names in places if names)
+
+
+def _with_half(message: str, status: RollbackStatus) -> str:
+    return f"{message.rstrip('.')}. {_half(status)}".strip()
 
 
 def resume(status: RollbackStatus, *, at: datetime) -> RollbackStatus:
@@ -255,7 +268,12 @@ def resume(status: RollbackStatus, *, at: datetime) -> RollbackStatus:
 
     def change() -> RollbackStatus:
         fresh = {"state": "Pending", "started_at": None, "message": ""}
-        steps = tuple(s.model_copy(update=fresh) if s.state == "Failed" else s for s in status.steps)
+        # While restoring, the Revert that failed has had its turn: the Restore that failed is repeated.
+        repeated = ("Restore",) if status.restoring else ("Revert", "Validate")
+        steps = tuple(
+            s.model_copy(update=fresh) if s.state == "Failed" and s.action in repeated else s
+            for s in status.steps
+        )
         updated = status.model_copy(update={"steps": steps, "passing_since": None, "validation": ()})
         return _update(_say(updated, "Halted", False, Reason.ROLLBACK_RESUMED, "a person said Resume", at))
 
@@ -263,37 +281,55 @@ def resume(status: RollbackStatus, *, at: datetime) -> RollbackStatus:
 
 
 def begin_restore(status: RollbackStatus, ends_in: Result, message: str, *, at: datetime) -> RollbackStatus:
-    """Plans to put back what was done, in reverse order. `ends_in`: Aborted or Failed."""
+    """Plans to put back what was done, in reverse order. `ends_in`: Aborted or Failed.
+
+    A restore that halted goes on with the steps that it has.
+    """
 
     def change() -> RollbackStatus:
-        touched = [s for s in status.steps if s.action == "Revert" and s.before and s.state != "Skipped"]
-        restores = tuple(
-            Step(
-                name=f"restore-{s.component}",
-                action="Restore",
-                component=s.component,
-                before=s.after,
-                after=s.before,
-                was_ready=s.was_ready,
+        if status.restoring:
+            again = {"state": "Pending", "started_at": None, "message": ""}
+            steps = tuple(
+                s.model_copy(update=again) if s.action == "Restore" and s.state == "Failed" else s
+                for s in status.steps
             )
-            for s in reversed(touched)
-        )
-        settled = tuple(
-            s.model_copy(update={"state": "Failed"}) if s.state == "Running" else s for s in status.steps
-        )
-        updated = status.model_copy(update={"steps": (*settled, *restores), "restoring": ends_in})
+        else:
+            settled = (
+                s.model_copy(update={"state": "Failed"}) if s.state == "Running" else s for s in status.steps
+            )
+            steps = (*settled, *_restores(status))
+        updated = status.model_copy(update={"steps": steps, "restoring": ends_in})
+        reason = OUTCOMES[ends_in].reason
+        updated = _say(updated, "Reverted", False, reason, f"being put back as before: {message}", at)
         return _update(_say(updated, "Halted", False, Reason.RUNNING, f"restoring: {message}", at))
 
     return _move(status, Cause.RESTORE, change)
+
+
+def _restores(status: RollbackStatus) -> tuple[Step, ...]:
+    touched = [s for s in status.steps if s.action == "Revert" and s.before and s.state != "Skipped"]
+    return tuple(
+        Step(
+            name=f"restore-{s.component}",
+            action="Restore",
+            component=s.component,
+            before=s.after,
+            after=s.before,
+            was_ready=s.was_ready,
+        )
+        for s in reversed(touched)
+    )
 
 
 def restored(status: RollbackStatus, *, at: datetime) -> RollbackStatus:
     """Everything touched is back as it was before the rollback."""
 
     def change() -> RollbackStatus:
-        back = {
-            s.component for s in status.steps if s.action == "Restore" and s.state in ("Succeeded", "Skipped")
-        }
+        restores = [s for s in status.steps if s.action == "Restore"]
+        left = [s.name for s in restores if s.state not in _DONE]
+        if left:
+            raise IllegalTransition(f"{', '.join(left)} must be done before everything is back")
+        back = {s.component for s in restores}
         steps = tuple(
             s.model_copy(update={"state": "Restored"}) if s.action == "Revert" and s.component in back else s
             for s in status.steps
@@ -308,15 +344,15 @@ def restored(status: RollbackStatus, *, at: datetime) -> RollbackStatus:
 
 
 def superseded(status: RollbackStatus, message: str, *, at: datetime) -> RollbackStatus:
-    """A version that nobody judged is live: not ours to undo."""
-    return _move(status, Cause.SUPERSEDED, lambda: _finish(status, "Superseded", message, at))
+    """A version that nobody judged is live: not ours to undo. What was reverted before stays so, and is said."""
+    touched = any(s.written_at is not None for s in status.steps)
+    said = _with_half(message, status) if touched else message
+    return _move(status, Cause.SUPERSEDED, lambda: _finish(status, "Superseded", said, at))
 
 
 def abandon(status: RollbackStatus, message: str, *, at: datetime) -> RollbackStatus:
     """Ends as Aborted and leaves every target as it is."""
-    return _move(
-        status, Cause.ABANDONED, lambda: _finish(status, "Aborted", f"{message} {_half(status)}".strip(), at)
-    )
+    return _move(status, Cause.ABANDONED, lambda: _finish(status, "Aborted", _with_half(message, status), at))
 
 
 def _finish(status: RollbackStatus, result: Result, message: str, at: datetime) -> RollbackStatus:

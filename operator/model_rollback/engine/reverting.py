@@ -5,7 +5,6 @@ from datetime import timedelta
 from model_rollback.api.reasons import Reason
 from model_rollback.api.v1alpha1.rollback import Step
 from model_rollback.core import machine
-from model_rollback.core.machine import Phase, phase_of
 from model_rollback.engine import lock
 from model_rollback.engine.context import Context, Pause
 from model_rollback.engine.steps import Outcome, Progress, StepRunner
@@ -74,8 +73,6 @@ class Reverting:
                 else f"is back at {c.status.to_version} and ready"
             )
             c.tell(Reason.COMPONENT_REVERTED, f"{step.component} {word}", components=[step.component])
-        if phase_of(c.status) is Phase.VALIDATING and all(s.state == "Skipped" for s in c.steps("Revert")):
-            await c.supersede(f"everything was at {c.status.to_version} already, not by this Rollback")
         return None
 
     def _wait(self, step: Step, progress: Progress) -> Pause:
