@@ -9,12 +9,13 @@ from .observing import Observer, Snapshot
 from .recommender import NAMESPACE, Recommender
 from .sandbox import Sandbox
 from .screen import Screen
-from .story import Storyteller
+from .story import Happening, Storyteller
 
 _POLL_SECONDS = 0.2
 _PATIENCE = 120.0
+"""Seconds that the rollback may take on a slow machine."""
 _PATIENCE_WITHOUT_POLICY = 15.0
-"""Seconds from the first measurement of the bad version until the play is given up."""
+"""Seconds for which the bad version is watched when nobody is expected to act; thrice the policy's `for`."""
 
 
 @dataclass(frozen=True)
@@ -126,29 +127,34 @@ class Demo:
         screen.heading(f"{o.bad} is deployed")
         story = Storyteller(observer.look(), self._threshold)
         deployed = datetime.now(UTC)
-        screen.happening(
+        self._tell(
+            [Happening(deployed, f"kubectl apply of {o.bad}: another image and version label, nothing else")],
             deployed,
-            deployed,
-            f"kubectl apply of {o.bad}: another image, another version label, nothing else",
         )
         self._recommender.deploy(o.bad)
-        patience = _PATIENCE if o.with_policy else _PATIENCE_WITHOUT_POLICY
-        deadline: float | None = None
+        try:
+            return deployed, self._watch(observer, story, deployed)
+        finally:
+            self._tell(story.rest(), deployed)
+
+    def _watch(self, observer: Observer, story: Storyteller, deployed: datetime) -> Snapshot:
+        """Tells what happens, until the rollback is over or patience is; answers the last look."""
+        deadline = time.monotonic() + _PATIENCE
         while True:
             seen = observer.look()
-            for each in story.tell(seen):
-                screen.happening(each.at, deployed, each.text, each.tone)
+            self._tell(story.tell(seen), deployed)
             self._sandbox.require_alive()
-            if seen.result or seen.condition("Halted").get("status") == "True":
-                return deployed, seen
-            if deadline is None and seen.accuracy is not None and seen.accuracy.version == o.bad:
-                deadline = time.monotonic() + patience
-            if deadline is not None and time.monotonic() > deadline:
-                screen.happening(
-                    seen.at, deployed, f"no end of it in {patience:.0f} s after the first measurement", "bad"
-                )
-                return deployed, seen
+            late = time.monotonic() > deadline
+            if late or seen.result or seen.condition("Halted").get("status") == "True":
+                return seen
+            is_measured = seen.accuracy is not None and seen.accuracy.version == self._options.bad
+            if is_measured and not self._options.with_policy:
+                deadline = min(deadline, time.monotonic() + _PATIENCE_WITHOUT_POLICY)
             time.sleep(_POLL_SECONDS)
+
+    def _tell(self, happenings: list[Happening], deployed: datetime) -> None:
+        for each in happenings:
+            self._screen.happening(each.at, deployed, each.text, each.tone)
 
     def _sum_up(self, observer: Observer, seen: Snapshot, deployed: datetime) -> None:
         o = self._options

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from .observing import Object, Snapshot
@@ -11,6 +11,8 @@ from .screen import Tone
 
 _NOTEWORTHY = 0.02
 """A change of accuracy that is worth a line."""
+
+_HELD = timedelta(seconds=1)
 
 _TONES: Mapping[str, Tone] = {
     "Pending": "bad",
@@ -37,9 +39,10 @@ class Storyteller:
         self._before = before
         self._threshold = threshold
         self._told = before.accuracy
+        self._held: list[Happening] = []
 
     def tell(self, now: Snapshot) -> list[Happening]:
-        """What happened since the last call, oldest first."""
+        """What happened, oldest first. The last second is held back: a later look may show something earlier."""
         before, self._before = self._before, now
         happened = [
             *_served(before, now),
@@ -47,7 +50,15 @@ class Storyteller:
             *_judged(before, now),
             *_rolled_back(before, now),
         ]
-        return sorted(happened, key=lambda each: each.at)
+        self._held = sorted([*self._held, *happened], key=lambda each: each.at)
+        told = [each for each in self._held if each.at <= now.at - _HELD]
+        del self._held[: len(told)]
+        return told
+
+    def rest(self) -> list[Happening]:
+        """What was held back, when there is no later look."""
+        rest, self._held = self._held, []
+        return rest
 
     def _measured(self, now: Snapshot) -> Iterator[Happening]:
         told, seen = self._told, now.accuracy

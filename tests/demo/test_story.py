@@ -38,7 +38,7 @@ def rollback(**status: object) -> dict[str, object]:
 def told(*looks: Snapshot) -> list[Happening]:
     """Everything that is told of these looks, the first of which is known already."""
     story = Storyteller(looks[0], threshold=0.9)
-    return [happening for each in looks[1:] for happening in story.tell(each)]
+    return [happening for each in looks[1:] for happening in story.tell(each)] + story.rest()
 
 
 def trigger(state: str, seconds: float) -> dict[str, str]:
@@ -143,6 +143,17 @@ def test_a_slow_fall_of_the_accuracy_is_told_in_steps():
     ]
 
     assert [line.text.split()[5] for line in told(*looks)] == ["0.930,", "0.880,"]
+
+
+def test_what_a_later_look_shows_too_late_is_still_told_in_order():
+    looks = [
+        look(1, accuracy=accuracy("v12", 0.96, 1)),
+        look(4, serving="v13", accuracy=accuracy("v12", 0.96, 4)),
+        look(4.2, serving="v13", accuracy=accuracy("v12", 0.96, 4), triggers=(trigger("Breached", 3.9),)),
+        look(9, serving="v13", accuracy=accuracy("v12", 0.96, 9), triggers=(trigger("Breached", 3.9),)),
+    ]
+
+    assert [line.at for line in told(*looks)] == [later(3.9), later(4)]
 
 
 def test_lines_of_one_look_come_in_the_order_of_their_times():
