@@ -5,7 +5,7 @@ import pytest
 from tests.scenario import systems
 from tests.scenario.world import GOOD, World
 from tests.support.commands import Kubectl
-from tests.support.operator import Operators
+from tests.support.operator import OperatorProcess, Operators
 from tests.support.prometheus import Prometheus
 
 
@@ -19,8 +19,13 @@ def world(kubectl: Kubectl, namespace: str, prometheus: Prometheus, operators: O
 
 
 @pytest.fixture
-def protected(world: World, operators: Operators) -> World:
+def operator(world: World, operators: Operators) -> OperatorProcess:
+    """The operator, running in that world."""
+    return operators.start()
+
+
+@pytest.fixture
+def protected(world: World, operator: OperatorProcess) -> World:
     """The same with the operator running and v12 Verified."""
-    operators.start()
     world.wait_for_version("v12", verified=True)
     return world

@@ -1,11 +1,17 @@
 """The manifests of scenarios: one Deployment with a version, and the smallest pair around it with short durations."""
 
 import copy
+import json
 from typing import Any
 
 Manifest = dict[str, Any]
 
 QUERY = 'model_quality{metric="accuracy",namespace="%s"}'
+
+
+def image_of(version: str, name: str = "recommender") -> str:
+    """What a version is called in a registry."""
+    return f"registry.example/{name}:{version}"
 
 
 def deployment(
@@ -17,7 +23,7 @@ def deployment(
             "labels": {"app": name, "app.kubernetes.io/version": version},
             "annotations": annotations or {},
         },
-        "spec": {"containers": [{"name": "server", "image": image or f"registry.example/{name}:{version}"}]},
+        "spec": {"containers": [{"name": "server", "image": image or image_of(version, name)}]},
     }
     return {
         "apiVersion": "apps/v1",
@@ -25,6 +31,11 @@ def deployment(
         "metadata": {"name": name},
         "spec": {"replicas": 2, "selector": {"matchLabels": {"app": name}}, "template": template},
     }
+
+
+def as_json(value: Any) -> str:
+    """For `kubectl patch`."""
+    return json.dumps(value)
 
 
 def model_deployment(name: str = "recommender", **versioning: str) -> Manifest:
@@ -40,6 +51,16 @@ def model_deployment(name: str = "recommender", **versioning: str) -> Manifest:
             "versioning": {"stabilizeFor": "1s", "verifiedAfter": "2s", **versioning},
         },
     }
+
+
+def image_pinned(image: str) -> Manifest:
+    """Only the image is the version; v12 is declared Verified with `image`, whatever that does when it runs."""
+    manifest = model_deployment()
+    component = manifest["spec"]["components"][0]
+    component |= {"preset": "ContainerImage", "container": "server"}
+    values = [{"component": "model", "pin": "image", "value": image}]
+    manifest["spec"]["versions"] = [{"name": "v12", "safe": "Verified", "values": values}]
+    return manifest
 
 
 def policy(namespace: str, name: str = "recommender", **spec: Any) -> Manifest:

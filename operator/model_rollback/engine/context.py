@@ -77,6 +77,11 @@ class Context:
         """The steps of one action, in order."""
         return [s for s in self.status.steps if s.action == action]
 
+    @property
+    def reverted(self) -> list[str]:
+        """The components that the plan reverts, in order."""
+        return [s.component for s in self.steps("Revert")]
+
     def component(self, name: str) -> Component | None:
         """The component as the ModelDeployment describes it now; None once it is removed."""
         components: Sequence[Component] = self.system.spec.components if self.system.spec else []
@@ -100,7 +105,8 @@ class Context:
     async def halt(self, step: str, reason: Reason, message: str) -> None:
         """Stops and waits for a person; `step` empty: in preflight."""
         await self.write(lambda s: machine.halt(s, step, reason, message, at=self.now()))
-        self.tell(Reason.ROLLBACK_HALTED, f"halted at {step or 'preflight'}: {message}")
+        words = f"halted at {step or 'preflight'}: {message}"
+        self.tell(Reason.ROLLBACK_HALTED, words, components=self.reverted)
 
     async def fail(self, step: Step, reason: Reason, message: str) -> None:
         """A step cannot go on: `execution.onFailure` says what that leads to."""

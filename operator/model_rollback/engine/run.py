@@ -112,7 +112,8 @@ class RollbackRun:
             await self._abandon(made.abandoned)
         else:
             await c.write(lambda s: machine.planned(s, made.fields, at=c.now()))
-            c.tell(Reason.ROLLBACK_STARTED, f"{self._from_to()}: {c.rollback.spec.reason}")
+            words = f"{self._from_to()}: {c.rollback.spec.reason}"
+            c.tell(Reason.ROLLBACK_STARTED, words, components=c.reverted)
 
     async def _preflight(self) -> Pause | None:
         c = self._c
@@ -208,7 +209,7 @@ class RollbackRun:
         c.tell(
             OUTCOMES[c.status.result].reason,
             f"{self._from_to()}: {complete.message}",
-            components=[s.component for s in c.steps("Revert")],
+            components=c.reverted,
         )
 
     def _from_to(self) -> str:

@@ -1,0 +1,85 @@
+"""Which versions are recorded, and the order in which components go back."""
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from tests.scenario import systems
+from tests.scenario.world import BAD, GOOD, World, is_
+from tests.support.audit import Audit
+from tests.support.operator import Operators
+
+pytestmark = pytest.mark.cluster
+
+
+def _pair(stabilize_for: str) -> dict[str, Any]:
+    """Features, and a model that depends on them."""
+    manifest = systems.model_deployment(stabilizeFor=stabilize_for)
+    features = {
+        "name": "features",
+        "type": "Pipeline",
+        "targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "features"},
+    }
+    model = {**manifest["spec"]["components"][0], "dependsOn": ["features"]}
+    manifest["spec"]["components"] = [model, features]
+    return manifest
+
+
+@pytest.fixture
+def pair(world: World, operators: Operators) -> World:
+    """Both at v12, Verified."""
+    world.apply(systems.deployment("v12", name="features"), _pair("1s"))
+    operators.start()
+    world.wait_for_version("v12", verified=True)
+    return world
+
+
+def test_a_mixed_rollout_is_no_version_and_both_go_back_in_order(pair: World, audit: Audit) -> None:
+    pair.apply(_pair("10m"))
+    pair.deploy("v13")
+    ready = pair.wait_for_condition("modeldeployment", "Ready", is_("False", "MixedVersions"))
+    assert ready["message"]
+    assert pair.status().get("currentVersion", "") == ""
+    pair.wait_for_condition("rollbackpolicy", "Armed", is_("False", "MixedVersions"))
+    pair.deploy("v13", name="features")
+    pair.wait_for_version("v13")
+    pair.apply(_pair("1s"))
+    pair.wait_for_record("v13")
+    assert pair.history() == ["v13", "v12"]
+    revisions = {v["revision"]: v["version"] for v in pair.status()["history"]}
+    kept = pair.kubectl.json(
+        "get", "controllerrevisions", "-lmodelrollback.dev/model-deployment", namespace=pair.namespace
+    )["items"]
+    assert {r["metadata"]["name"]: r["data"]["version"] for r in kept} == revisions
+
+    mark = audit.mark()
+    pair.quality(BAD)
+    pair.wait_for_image("v12")
+    pair.quality(GOOD)
+    done = pair.wait_for_result()
+    assert done["status"]["result"] == "Succeeded"
+    writes = [e for e in audit.writes_since(mark, user=pair.actor) if e.resource == "deployments"]
+    assert [e.name for e in writes] == ["features", "recommender"]
+    steps = {s["component"]: s for s in done["status"]["steps"] if s["action"] == "Revert"}
+    assert _time(steps["features"]["finishedAt"]) <= _time(steps["model"]["startedAt"])
+    assert pair.image("features") == systems.image_of("v12", "features")
+
+
+def test_a_restart_is_no_new_version(protected: World) -> None:
+    before = protected.status()
+    protected.kubectl("rollout", "restart", "deployment/recommender", namespace=protected.namespace)
+    protected.kubectl("rollout", "status", "deployment/recommender", namespace=protected.namespace)
+    protected.wait_for_condition("modeldeployment", "Ready", is_("True"))
+    after = protected.status()
+    assert (after["currentDigest"], after.get("episode", 0)) == (
+        before["currentDigest"],
+        before.get("episode", 0),
+    )
+    protected.deploy("v13")
+    protected.wait_for_record("v13")
+    assert protected.history() == ["v13", "v12"]
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)

@@ -1,0 +1,49 @@
+"""kopf may end; the Rollback under way does not."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.scenario.gateway import api_server_gateway
+from tests.scenario.world import BAD, GOOD, World
+from tests.support.commands import Kubectl
+from tests.support.identity import service_account_kubeconfig
+from tests.support.operator import SERVICE_ACCOUNT, Operators
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.cluster
+
+RESTARTS = "model_rollback_watcher_restarts_total"
+
+
+def test_a_rollback_goes_on_while_the_watches_of_our_kinds_are_refused(
+    world: World, operators: Operators, kubectl: Kubectl, tmp_path: Path
+) -> None:
+    direct = service_account_kubeconfig(kubectl, world.namespace, SERVICE_ACCOUNT, tmp_path)
+    gateway, through = api_server_gateway(direct, tmp_path)
+    with gateway:
+        operator = operators.start(kubeconfig=through)
+        world.wait_for_version("v12", verified=True)
+        world.deploy("v13")
+        world.wait_for_version("v13")
+        world.quality(BAD)
+        wait_until(world.rollbacks, 60, describe="a Rollback")
+
+        gateway.fail(_refuse_watches_of_our_kinds)
+        wait_until(lambda: operator.metric(RESTARTS), 60, describe="a restart of kopf")
+        world.wait_for_image("v12")
+        world.quality(GOOD)
+        assert world.wait_for_result()["status"]["result"] == "Succeeded"
+        assert operator.process.poll() is None
+
+        gateway.mend()
+        operator.wait_ready()
+        world.patch("rollbackpolicy", {"mode": "Suspended"})
+        world.wait_for_condition("rollbackpolicy", "Armed", lambda c: c.get("reason") == "Suspended")
+
+
+def _refuse_watches_of_our_kinds(method: str, target: str) -> int | None:
+    path = target.partition("?")[0]
+    kinds = ("/modeldeployments", "/rollbackpolicies", "/rollbacks")
+    is_collection = "/apis/modelrollback.dev/" in path and path.endswith(kinds)
+    return 403 if method == "GET" and is_collection else None
