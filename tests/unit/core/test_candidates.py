@@ -194,10 +194,12 @@ def test_a_quarantine_ends_and_holds_by_name_or_by_values():
 def test_a_candidate_carries_what_is_needed_to_put_it_back():
     spec, status = system([recorded("v12")], [declared("v10")])
 
-    ran, said = find("v12", spec, status), find("v10", spec, status)
+    ran, said = find("v12", "", spec, status), find("v10", "", spec, status)
 
     assert ran is not None
     assert said is not None
     assert (ran.values, ran.revision, ran.digest) == (image("v12"), "recommender-v12", recorded("v12").digest)
-    assert (said.values, said.revision, said.digest) == (image("v10"), "", "")
-    assert find("v9", spec, status) is None
+    assert (said.values, said.revision, said.digest) == (image("v10"), "", recorded("v10").digest)
+    assert find("v9", "", spec, status) is None
+    assert find("v12", ran.digest, spec, status) == ran
+    assert find("v12", "0" * 64, spec, status) is None

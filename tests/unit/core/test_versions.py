@@ -240,7 +240,7 @@ def test_a_release_that_never_got_ready_is_named_and_never_recorded():
 def test_when_to_look_again():
     assert stable_at(TWO, shows("v12", "v12", changed_at=at(-20))) == at(100)
     assert stable_at(TWO, shows("v12", "v12", changed_at=None)) is None
-    assert stable_at(TWO, shows("v12", "v12", readiness=Readiness(ready=False))) is None
+    assert stable_at(TWO, shows("v12", "v12", readiness=Readiness(ready=False))) == at(-3480)
 
 
 def test_recording_puts_the_live_version_first_and_keeps_what_it_had():
@@ -301,8 +301,8 @@ def test_healthy_time_makes_a_version_verified():
     spec = make_system(versioning={"verifiedAfter": "30m"})
     status = make_status("v13", recorded("v13", safe="Unverified"))
 
-    almost = add_healthy_time(spec, status, timedelta(minutes=29))
-    verified = add_healthy_time(spec, almost, timedelta(minutes=1))
+    almost = add_healthy_time(spec, status, timedelta(minutes=29), now=NOW)
+    verified = add_healthy_time(spec, almost, timedelta(minutes=1), now=NOW)
 
     assert (almost.history[0].safe, almost.last_verified_version) == ("Unverified", "")
     assert (verified.history[0].safe, verified.last_verified_version) == ("Verified", "v13")
@@ -312,13 +312,13 @@ def test_healthy_time_makes_a_version_verified():
 def test_a_quarantined_version_gains_nothing():
     status = make_status("v13", recorded("v13", safe="Unverified"), quarantined=(quarantined("v13"),))
 
-    assert add_healthy_time(make_system(), status, timedelta(hours=9)) == status
+    assert add_healthy_time(make_system(), status, timedelta(hours=9), now=NOW) == status
 
 
 def test_a_version_that_is_not_recorded_gains_nothing():
     status = make_status("v13", recorded("v12"))
 
-    assert add_healthy_time(make_system(), status, timedelta(hours=9)) == status
+    assert add_healthy_time(make_system(), status, timedelta(hours=9), now=NOW) == status
     assert find_recorded(status, DIGEST) is None
 
 
