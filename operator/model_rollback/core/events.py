@@ -44,6 +44,9 @@ EVENTS: Final[Mapping[Reason, EventKind]] = MappingProxyType(
         Reason.WOULD_ROLL_BACK: EventKind(
             "Mode Observe: with Enforce a Rollback would start now.", "Rollback", _JUDGING, True
         ),
+        Reason.FORBIDDEN: EventKind(
+            "A Rollback cannot be started: the API server refuses.", "Rollback", _JUDGING, True
+        ),
         Reason.ROLLBACK_STARTED: EventKind("A Rollback has its plan.", "Rollback", _ROLLING_BACK, True),
         Reason.VERSION_QUARANTINED: EventKind(
             "The bad version is no rollback target for a while.", "Quarantine", _ROLLING_BACK
