@@ -47,7 +47,7 @@ EVENTS: Final[Mapping[Reason, EventKind]] = MappingProxyType(
         Reason.FORBIDDEN: EventKind(
             "A Rollback cannot be started: the API server refuses.", "Rollback", _JUDGING, True
         ),
-        Reason.ROLLBACK_STARTED: EventKind("A Rollback has its plan.", "Rollback", _ROLLING_BACK, True),
+        Reason.ROLLBACK_STARTED: EventKind("A Rollback has its plan.", "Rollback", _REVERTING, True),
         Reason.VERSION_QUARANTINED: EventKind(
             "The bad version is no rollback target for a while.", "Quarantine", _ROLLING_BACK
         ),
@@ -57,7 +57,7 @@ EVENTS: Final[Mapping[Reason, EventKind]] = MappingProxyType(
         Reason.VALIDATION_PASSED: EventKind("Every probe passed for long enough.", "Validate", _ROLLING_BACK),
         Reason.VALIDATION_FAILED: EventKind("A probe failed.", "Validate", _ROLLING_BACK, True),
         Reason.ROLLBACK_HALTED: EventKind(
-            "It waits for a person, who says Resume or Abort.", "Rollback", _ROLLING_BACK, True
+            "It waits for a person, who says Resume or Abort.", "Rollback", _REVERTING, True
         ),
         Reason.ROLLBACK_RESUMED: EventKind("A person said Resume.", "Rollback", _ROLLING_BACK),
         Reason.ROLLBACK_SUCCEEDED: EventKind("It ended with result Succeeded.", "Rollback", _REVERTING),
