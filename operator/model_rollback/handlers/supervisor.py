@@ -23,6 +23,8 @@ log = structlog.get_logger(__name__)
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 30.0
 _STABLE_AFTER = 60.0
+# Else kopf names itself after the user, and a container's user has no name. Read by its peering only, which is off.
+_OWN_ID: Any = "model-rollback"
 
 
 class _Forwarder:
@@ -107,6 +109,7 @@ class Watcher:
             clusterwide=not self._namespaces,
             namespaces=self._namespaces,
             standalone=True,
+            identity=_OWN_ID,
             stop_flag=stop,
             ready_flag=self.ready,
         )
