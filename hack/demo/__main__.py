@@ -14,10 +14,8 @@ from kubernetes.client import ApiException
 from urllib3.exceptions import HTTPError
 
 from .play import Demo, Options
-from .sandbox import DemoError
+from .sandbox import KEPT_NAME, DemoError
 from .screen import Screen
-
-KEPT_NAME = "demo"
 
 _REQUESTS_TO_STOP = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

@@ -72,13 +72,7 @@ Break it again (the first line ends the cooldown, which is 30 minutes after each
   {kubectl} get rbk --watch
 
 Stop it
-  {_stop(sandbox)}"""
-    )
-
-
-def _stop(sandbox: Sandbox) -> str:
-    return (
-        "make demo-stop" if sandbox.name == "demo" else f"hack/localcluster/localcluster down {sandbox.name}"
+  {sandbox.end_command}"""
     )
 
 

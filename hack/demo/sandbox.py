@@ -21,6 +21,9 @@ Seen = TypeVar("Seen")
 ROOT = Path(__file__).resolve().parents[2]
 LOCALCLUSTER = ROOT / "hack/localcluster/localcluster"
 
+KEPT_NAME = "demo"
+"""The cluster of `make demo KEEP=1`, which `make demo-stop` ends."""
+
 _MARK = "LOCALCLUSTER_COMPONENT_OF"
 _STOP_TIMEOUT = 15.0
 _COMMAND_TIMEOUT = 180.0
@@ -86,6 +89,13 @@ class Sandbox:
 
         Raises DemoError when there is a cluster of that name, which is then left alone.
         """
+        for line in ask(LOCALCLUSTER, "list").splitlines():
+            name, state, *_ = line.split("\t")
+            if name == self.name and state != "orphaned":
+                raise DemoError(
+                    f"the demo `{name}` is still up: use it with "
+                    f'`eval "$(hack/localcluster/localcluster env {name})"`, or end it with `{self.end_command}`'
+                )
         ask(LOCALCLUSTER, "up", self.name, *self._life)
         self._is_up = True
         about = json.loads(ask(LOCALCLUSTER, "env", self.name, "--json"))
@@ -129,6 +139,13 @@ class Sandbox:
         if self._place is None:
             raise DemoError("the cluster is not up")
         return self._place
+
+    @property
+    def end_command(self) -> str:
+        """What ends it when it is kept."""
+        if self.name == KEPT_NAME:
+            return "make demo-stop"
+        return f"hack/localcluster/localcluster down {self.name}"
 
     def file(self, name: str) -> Path:
         """A file of the demo, removed with the cluster."""

@@ -96,6 +96,11 @@ def test_swapped_model_files_swap_who_is_rolled_back_and_a_kept_demo_can_be_brok
     )
     assert requests.get(health[1], timeout=10).json()["model_version"] == "v13"
 
+    second = play("--keep")
+    assert second.end() == 1
+    assert "is still up: use it with" in second.output
+    assert requests.get(health[1], timeout=10).ok
+
     demo.shell(demo.output.rstrip().splitlines()[-1])
     assert not demo.members()
     assert not demo.folder.exists()
