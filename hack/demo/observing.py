@@ -92,7 +92,7 @@ class Observer:
         return Accuracy(newest["metric"]["version"], float(value), datetime.fromtimestamp(float(at), UTC))
 
     def _list(self, plural: str) -> list[Object]:
-        answer = self._objects.list_namespaced_custom_object(
+        answer: Any = self._objects.list_namespaced_custom_object(
             _GROUP, _VERSION, NAMESPACE, plural, _request_timeout=10
         )
         items: list[Object] = answer["items"]
