@@ -250,7 +250,7 @@ def observe(**fields: Any) -> Observation:
 
 
 def make_procedure(**fields: Any) -> Procedure:
-    return resolve_procedure(make_policy(**fields), ["accuracy"])
+    return resolve_procedure(make_policy(**fields), ["accuracy"], "v12")
 
 
 def plan(*components: str, **fields: Any) -> dict[str, Any]:

@@ -271,6 +271,23 @@ def test_the_first_gate_that_blocks_is_the_reason_of_armed_false():
     assert decision.start is None
 
 
+def test_a_start_that_the_api_server_refused_is_said_until_it_is_mended():
+    refused = decided(breached(), refused='rollbacks.modelrollback.dev is forbidden: may not "create"')
+    mended = decided(breached(), refused.status)
+
+    assert said(refused, "Armed") == ("False", "Forbidden")
+    assert refused.start is not None, "it is tried again at every tick"
+    assert said(mended, "Armed") == ("True", "Armed")
+
+
+def test_a_policy_that_became_invalid_does_not_forget_which_breach_was_answered():
+    answered = decided(breached(consumed_by="recommender-1a2b3c4d5e"))
+
+    broken = decided(None, answered.status, policy=None, problem="spec.triggers: too short")
+
+    assert broken.status.triggers == answered.status.triggers
+
+
 def test_armed_names_the_version_that_a_breach_would_put_back():
     armed = find_condition(decided(healthy()).status.conditions, "Armed")
 

@@ -15,8 +15,9 @@ from model_rollback.core.plan import (
     plan_hash,
     resolve_procedure,
     rollback_name,
+    served_version,
 )
-from tests.unit.core.builders import make_component, make_policy, make_trigger, seconds
+from tests.unit.core.builders import make_component, make_policy, make_system, make_trigger, seconds
 from tests.unit.core.strategies import component_graphs
 
 CHAIN = [
@@ -145,7 +146,7 @@ def test_settle_is_the_longest_window_of_all_triggers_and_at_least_a_minute():
 def test_the_procedure_is_the_policy_with_its_defaults_resolved():
     policy = make_policy(make_trigger(query="rate(x[3m])"), make_trigger("latency"), make_trigger("errors"))
 
-    procedure = resolve_procedure(policy, ["accuracy", "errors"])
+    procedure = resolve_procedure(policy, ["accuracy", "errors"], "v12")
 
     assert (procedure.settle, procedure.duration) == (timedelta(minutes=3), timedelta(minutes=5))
     assert (procedure.step_timeout, procedure.on_failure) == (timedelta(minutes=10), "Halt")
@@ -166,18 +167,44 @@ def test_probes_and_settle_that_the_policy_gives_are_taken_as_they_are():
         validation={"settle": "0s", "duration": "1m", "probes": [{"name": "fast", "trigger": "latency"}]},
     )
 
-    procedure = resolve_procedure(policy, ["accuracy"])
+    procedure = resolve_procedure(policy, ["accuracy"], "v12")
 
     assert (procedure.settle, procedure.duration) == (timedelta(0), timedelta(minutes=1))
     assert [p.name for p in procedure.probes] == ["fast"]
     assert [t.name for t in procedure.triggers] == ["latency"]
 
 
+@pytest.mark.parametrize(
+    ("expect", "wanted"),
+    [
+        ({"jsonPath": "$.version"}, "2.1"),
+        ({"jsonPath": "$.version", "value": "v9"}, "v9"),
+    ],
+    ids=["what the target calls itself", "what the policy says"],
+)
+def test_a_probe_that_expects_a_version_knows_which_when_the_rollback_is_planned(expect, wanted):
+    probe = {"name": "answers", "http": {"service": "recommender", "port": 8080, "expectVersion": expect}}
+
+    (resolved,) = resolve_procedure(make_policy(validation={"probes": [probe]}), ["accuracy"], "2.1").probes
+
+    assert resolved.http is not None
+    assert resolved.http.expect_version is not None
+    assert resolved.http.expect_version.value == wanted
+
+
+def test_a_server_knows_itself_by_the_label_of_its_pod_template():
+    system = make_system([make_component("features", type="Pipeline"), make_component("model")])
+    labelled = {"template": {"metadata": {"labels": {"app.kubernetes.io/version": "2.1"}}}}
+
+    assert served_version(system, {"features": {}, "model": labelled}, "auto-1a2b3c4d") == "2.1"
+    assert served_version(system, {"features": labelled, "model": {"image": "x"}}, "v12") == "v12"
+
+
 def test_probes_of_triggers_with_long_names_have_names_of_their_own():
     names = ["x" * 62 + last for last in "ab"]
     policy = make_policy(*(make_trigger(name) for name in names))
 
-    probes = resolve_procedure(policy, names).probes
+    probes = resolve_procedure(policy, names, "v12").probes
 
     assert len({p.name for p in probes}) == 3
     assert [p.trigger for p in probes] == [None, *names]
@@ -185,7 +212,7 @@ def test_probes_of_triggers_with_long_names_have_names_of_their_own():
 
 def test_the_plan_hash_is_what_a_person_agrees_to():
     steps = make_steps(CHAIN, shown("v13", *ALL), shown("v12", *ALL))
-    procedure = resolve_procedure(make_policy(), ["accuracy"])
+    procedure = resolve_procedure(make_policy(), ["accuracy"], "v12")
     agreed = plan_hash("v12", steps, procedure)
 
     began = tuple(s.model_copy(update={"state": "Running"}) for s in steps)

@@ -11,7 +11,15 @@ import pytest
 
 from model_rollback.api.v1alpha1.rollback import Evidence
 from model_rollback.api.v1alpha1.rollback_policy import TriggerStatus
-from model_rollback.core.triggers import advance, consume, consume_written, judge, max_hold, restore
+from model_rollback.core.triggers import (
+    advance,
+    consume,
+    consume_written,
+    forget_clock,
+    judge,
+    max_hold,
+    restore,
+)
 from tests.unit.core.builders import (
     BAD,
     ERROR,
@@ -65,7 +73,11 @@ TAPES = {
     "onError Breach: an error is a bad tick": ({"for": "30s", "onError": "Breach"}, "!b!", "PPB"),
     "onError says nothing of missing data": ({"for": "30s", "onError": "Breach"}, "----", "NNNN"),
     "an open breach is Breached again as soon as it is measured": (FOR_1M, "bbbbb--!b", "PPPPBNNEB"),
-    "an open breach survives a gap longer than maxHold": ({"maxHold": "30s"}, "b.......b", "BB"),
+    "after a gap longer than maxHold an unanswered breach needs its whole time again": (
+        {"for": "1m", "maxHold": "30s"},
+        "bbbbb------bbbbb",
+        "PPPPBNNNNNNPPPPB",
+    ),
     "only a healthy tick ends a breach": (FOR_1M, "bbbbb-g-b", "PPPPBNHNP"),
 }
 
@@ -234,26 +246,46 @@ CONSUMED = {
 def test_which_breach_a_rollback_consumes(case):
     memory, by = CONSUMED[case]
 
-    after = consume({"accuracy": memory, "latency": breached()}, [evidence()], "r")
+    after = consume({"accuracy": memory, "latency": breached(), "errors": healthy()}, [evidence()], "r")
 
     assert after["accuracy"].consumed_by == by
     assert after["accuracy"].open == bool(by)
-    assert after["latency"].consumed_by == ""
+    assert after["latency"].consumed_by == "r", "a breach that came while it ran is the same incident"
+    assert after["errors"].consumed_by == ""
+
+
+def test_an_answered_breach_survives_a_gap_longer_than_max_hold():
+    trigger = make_trigger(**{"for": "1m", "maxHold": "30s"})
+    answered = replace(play(trigger, "bbbbb")[-1], consumed_by="r")
+
+    after = play(trigger, "-b", answered, start=100)
+
+    assert letters(after) == "NB"
+    assert [m.consumed_by for m in after] == ["r", "r"]
+
+
+def test_an_edited_trigger_forgets_its_clock_and_no_breach():
+    running, fired = play(make_trigger(**FOR_1M), "bbb")[-1], breached(consumed_by="r")
+
+    assert (forget_clock(running).clock, forget_clock(running).streak) == (timedelta(0), 0)
+    assert (forget_clock(fired).open, forget_clock(fired).consumed_by) == (True, "r")
+    assert forget_clock(fired).measurement is None
 
 
 def test_a_breach_is_marked_in_the_written_status_unless_it_ended_after_the_evidence():
     since_then = written("Healthy").model_copy(update={"observed_at": at(30)})
 
-    marked, other = consume_written(
+    marked, open_too, never = consume_written(
         [
             written("Breached", since=NOW),
             written("Breached", since=NOW).model_copy(update={"name": "latency"}),
+            written("Healthy").model_copy(update={"name": "errors"}),
         ],
         [evidence()],
         "r",
     )
 
-    assert (marked.consumed_by, other.consumed_by) == ("r", "")
+    assert (marked.consumed_by, open_too.consumed_by, never.consumed_by) == ("r", "r", "")
     assert consume_written([since_then], [evidence()], "r") == (since_then,)
     (filled,) = consume_written([written("NoData")], [evidence()], "r")
     assert (filled.consumed_by, filled.breaching_since) == ("r", at(-120))
