@@ -16,6 +16,9 @@ REPORTING_CONTROLLER: Final = f"{GROUP}/operator"
 ANNOTATION_LAST_WRITE: Final = f"{GROUP}/last-write"
 """On a target: `<rollback>/<step>/<epoch>` of our newest write, tested by the next one."""
 
+ANNOTATION_EVIDENCE: Final = f"{GROUP}/evidence"
+"""On a Rollback: the evidence of the breach, as JSON, from its creation until its plan records it in the status."""
+
 LABEL_MODEL_DEPLOYMENT: Final = f"{GROUP}/model-deployment"
 LABEL_POLICY: Final = f"{GROUP}/policy"
 LABEL_VERSION: Final = f"{GROUP}/version"

@@ -1,10 +1,12 @@
 """What every phase of a Rollback works with: the world around it, its objects, and how it writes and speaks."""
 
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from model_rollback.api.group import API_VERSION
 from model_rollback.api.reasons import Reason
 from model_rollback.api.v1alpha1 import RollbackStatus
 from model_rollback.api.v1alpha1.model_deployment import Component
@@ -17,7 +19,8 @@ from model_rollback.engine.announcer import Announcer
 from model_rollback.engine.held import named, write_status
 from model_rollback.engine.store import Key, PolicyEntry, RollbackEntry, Store, SystemEntry
 from model_rollback.engine.targets import ref_of
-from model_rollback.ports import Clock, HttpProbes, MetricsSource, Objects
+from model_rollback.errors import NotFound
+from model_rollback.ports import Clock, HttpProbes, MetricsSource, Object, ObjectRef, Objects
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,7 @@ class World:
     http: HttpProbes
     announcer: Announcer
     look_at_targets: Callable[[Key], Awaitable[None]]
+    introduce_policy: Callable[[Object], None]
     epoch: int
 
 
@@ -64,10 +68,24 @@ class Context:
 
     @property
     def policy(self) -> PolicyEntry | None:
-        """None once it is deleted; nothing that runs depends on it."""
+        """As far as it has been seen; see `find_policy`."""
         return self.world.store.policies.get(
             (self.rollback.ref.namespace, self.rollback.spec.policy_ref.name)
         )
+
+    async def find_policy(self) -> PolicyEntry | None:
+        """The policy, asked for when its watch event has not come yet, as after a restart. None: it is deleted.
+
+        Raises:
+            ClusterError: the API server could not be asked.
+        """
+        if self.policy is None:
+            ref = ObjectRef(
+                API_VERSION, "RollbackPolicy", self.rollback.ref.namespace, self.rollback.spec.policy_ref.name
+            )
+            with contextlib.suppress(NotFound):
+                self.world.introduce_policy(await self.world.objects.get(ref))
+        return self.policy
 
     def now(self) -> datetime:
         """The clock's time."""

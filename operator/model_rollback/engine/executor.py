@@ -81,9 +81,8 @@ class Executor:
         )
         labels = {LABEL_MODEL_DEPLOYMENT: system.ref.name[:63], LABEL_POLICY: policy.ref.name[:63]}
         ref = ObjectRef(system.ref.api_version, "Rollback", system.ref.namespace, name)
-        body = lock.rollback_body(
-            system, name, spec.model_dump(mode="json", by_alias=True, exclude_none=True), labels
-        )
+        written = spec.model_dump(mode="json", by_alias=True, exclude_none=True)
+        body = lock.rollback_body(system, name, written, labels, start.evidence)
         try:
             created = await self._world.objects.create(ref, body)
         except Conflict:

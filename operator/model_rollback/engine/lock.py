@@ -3,16 +3,19 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+from model_rollback.api.group import ANNOTATION_EVIDENCE
 from model_rollback.api.v1alpha1 import ModelDeploymentStatus, RollbackPolicyStatus
 from model_rollback.api.v1alpha1.model_deployment import FinishedRollback, QuarantinedVersion
+from model_rollback.api.v1alpha1.rollback import Evidence
 from model_rollback.api.v1alpha1.rollback_policy import LastRollback
 from model_rollback.core import versions
 from model_rollback.core.triggers import consume, consume_written
 from model_rollback.engine.held import write_status
-from model_rollback.engine.store import PolicyEntry, RollbackEntry, SystemEntry
+from model_rollback.engine.store import EVIDENCE, PolicyEntry, RollbackEntry, SystemEntry
 from model_rollback.ports import Objects
 
 _KEPT = 50
+_EVIDENCE_KEPT = 20
 _ZERO = timedelta(0)
 
 
@@ -149,12 +152,29 @@ async def close_policy(
 
 
 def rollback_body(
-    system: SystemEntry, name: str, spec: dict[str, Any], labels: dict[str, str]
+    system: SystemEntry,
+    name: str,
+    spec: dict[str, Any],
+    labels: dict[str, str],
+    evidence: tuple[Evidence, ...],
 ) -> dict[str, Any]:
-    """The Rollback object to create. It has no owner: it outlives policy and ModelDeployment."""
+    """The Rollback object to create. It has no owner: it outlives policy and ModelDeployment.
+
+    A status cannot be created with its object, so the evidence comes as an annotation: whoever dies next, the
+    Rollback knows why it exists. Samples are left out, because annotations are limited to 256 KiB.
+    """
+    written = EVIDENCE.dump_json(
+        evidence[:_EVIDENCE_KEPT], by_alias=True, exclude_none=True, exclude={"__all__": {"samples"}}
+    )
+    metadata = {
+        "name": name,
+        "namespace": system.ref.namespace,
+        "labels": labels,
+        "annotations": {ANNOTATION_EVIDENCE: written.decode()},
+    }
     return {
         "apiVersion": system.ref.api_version,
         "kind": "Rollback",
-        "metadata": {"name": name, "namespace": system.ref.namespace, "labels": labels},
+        "metadata": metadata,
         "spec": spec,
     }

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from model_rollback.api.v1alpha1.rollback import Evidence
 from model_rollback.core import candidates, plan
 from model_rollback.core.pins import Values, show_all, version_digest
 from model_rollback.engine import revisions
@@ -70,7 +69,7 @@ async def make(
     steps = plan.make_steps(system.spec.components, live, {c: show_all(pins) for c, pins in wanted.items()})
     if len(steps) == 1:
         return Made(superseded=f"{target.version} is what runs now already")
-    evidence = rollback_evidence(policy, rollback, now)
+    evidence = rollback.handed_over
     procedure = plan.resolve_procedure(policy.spec, [e.trigger for e in evidence])
     return Made(
         {
@@ -101,24 +100,3 @@ async def _wanted(
         stored = await revisions.load(objects, system.ref.namespace, target.revision)
         return {c: pins for c, pins in stored.items() if c in live}
     return {c: {**live[c], **target.values.get(c, {})} for c in live}
-
-
-def rollback_evidence(policy: PolicyEntry, rollback: RollbackEntry, now: datetime) -> tuple[Evidence, ...]:
-    """The evidence handed over at the start; after a crash, what the policy's status still says of the breach."""
-    if rollback.handed_over:
-        return rollback.handed_over
-    by_name = {t.name: t for t in (policy.spec.triggers if policy.spec else [])}
-    return tuple(
-        Evidence(
-            trigger=t.name,
-            query=by_name[t.name].query,
-            operator=by_name[t.name].breach.operator,
-            threshold=by_name[t.name].breach.threshold,
-            value=t.value,
-            observed_at=t.observed_at,
-            breaching_since=t.breaching_since or t.observed_at,
-            policy_generation=policy.generation,
-        )
-        for t in policy.status.triggers
-        if t.name in by_name and t.state == "Breached" and t.consumed_by in ("", rollback.ref.name)
-    )

@@ -105,7 +105,8 @@ class RollbackRun:
 
     async def _plan(self) -> None:
         c = self._c
-        made = await planning.make(c.world.objects, c.system, c.rollback, c.policy, now=c.now())
+        policy = await c.find_policy()
+        made = await planning.make(c.world.objects, c.system, c.rollback, policy, now=c.now())
         if made.superseded:
             await c.supersede(made.superseded)
         elif made.abandoned:
@@ -187,9 +188,10 @@ class RollbackRun:
         c = self._c
         finished_at = c.status.timeline.finished_at or c.now()
         try:
-            if c.policy is not None:
+            policy = await c.find_policy()
+            if policy is not None:
                 with contextlib.suppress(NotFound):
-                    await lock.close_policy(c.world.objects, c.policy, c.rollback, finished_at=finished_at)
+                    await lock.close_policy(c.world.objects, policy, c.rollback, finished_at=finished_at)
             await c.world.look_at_targets((c.system.ref.namespace, c.system.ref.name))
             with contextlib.suppress(NotFound):
                 await lock.release(c.world.objects, c.system, c.rollback, finished_at=finished_at)

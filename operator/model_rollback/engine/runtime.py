@@ -40,7 +40,17 @@ class Runtime:
         announcer = Announcer(recorder)
         self.targets = TargetWatcher(self.store, objects, watches, clock, self._target_changed)
         self.executor = Executor(
-            World(self.store, objects, clock, sources, http, announcer, self.targets.refresh, epoch)
+            World(
+                self.store,
+                objects,
+                clock,
+                sources,
+                http,
+                announcer,
+                look_at_targets=self.targets.refresh,
+                introduce_policy=lambda body: self.on_policy(body, deleted=False),
+                epoch=epoch,
+            )
         )
         tracker = Tracker(self.store, objects, self.targets, self._wakeups, clock)
         self._tracker = tracker

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from datetime import datetime
 
 import structlog
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
+from model_rollback.api.group import ANNOTATION_EVIDENCE
 from model_rollback.api.v1alpha1 import (
     ModelDeploymentSpec,
     ModelDeploymentStatus,
@@ -28,6 +29,9 @@ from model_rollback.ports import Object
 
 Key = tuple[str, str]
 """(namespace, name)."""
+
+EVIDENCE: TypeAdapter[tuple[Evidence, ...]] = TypeAdapter(tuple[Evidence, ...])
+"""Evidence as JSON, as it stands in a Rollback's annotation."""
 
 log = structlog.get_logger(__name__)
 
@@ -120,17 +124,30 @@ class SystemEntry(Held[ModelDeploymentStatus]):
 
 
 class RollbackEntry(Held[RollbackStatus]):
-    """A Rollback under way. `handed_over`: evidence from the tick that started it, until the plan records it."""
+    """A Rollback under way. `handed_over`: evidence of the breach that started it, until the plan records it."""
 
     spec: RollbackSpec
 
     def __init__(self, body: Object, handed_over: tuple[Evidence, ...] = ()) -> None:
-        self.handed_over = handed_over
+        """`handed_over`: with samples, from the process that judged; else what it wrote on the object."""
+        self.handed_over = handed_over or _written_evidence(body)
         super().__init__("Rollback", RollbackStatus, body)
 
     def adopt_spec(self, body: Object) -> None:
         """The API server has checked it; a Rollback of another version of the API raises ValidationError."""
         self.spec = RollbackSpec.model_validate(body["spec"])
+
+
+def _written_evidence(body: Object) -> tuple[Evidence, ...]:
+    """Total: an annotation that somebody spoilt counts as none."""
+    text = (body["metadata"].get("annotations") or {}).get(ANNOTATION_EVIDENCE)
+    if text is None:
+        return ()
+    try:
+        return EVIDENCE.validate_json(text)
+    except ValidationError as error:
+        log.warning("evidence cannot be read", rollback=body["metadata"]["name"], error=explain(error))
+        return ()
 
 
 class Store:
