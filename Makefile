@@ -32,6 +32,8 @@ contract: ## Who may import whom
 
 generated: ## Generated files are up to date
 	@$(READY) uv lock --check
+	@$(READY) python -m model_rollback.api.crd --check
+	@$(READY) python hack/docs/generate.py --check
 
 bench: ## Measure breach to patch on a cluster of its own; ARGS="--trials 50"
 	@PYTHONPATH=.:operator $(READY) --tools python -m bench.breach_to_patch $(ARGS)
