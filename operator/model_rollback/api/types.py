@@ -131,7 +131,9 @@ def _parse_time(value: Any) -> Any:
         return value
     if not re.fullmatch(_TIME_PATTERN, value):
         raise ValueError(f"{value!r} is not a time such as 2026-01-05T10:00:00Z")
-    return datetime.fromisoformat(value)
+    # Milliseconds are what is written; a finer time would never equal itself after a round trip.
+    moment = datetime.fromisoformat(value)
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 def format_time(value: datetime) -> str:

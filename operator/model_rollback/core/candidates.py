@@ -12,6 +12,8 @@ from model_rollback.api.v1alpha1.model_deployment import (
     RecordedVersion,
 )
 from model_rollback.api.v1alpha1.rollback_policy import Target
+from model_rollback.core.pins import version_digest
+from model_rollback.presets import target_presets
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,7 @@ class Candidate:
     Attributes:
         values: component → pin → shown value.
         revision: the ControllerRevision with the full values; empty when `values` are the full values.
-        digest: its identity; empty for a declared version that never ran here.
+        digest: its identity; empty for a declared version while nothing is known of what runs.
     """
 
     version: str
@@ -54,7 +56,7 @@ def choose(
     `LastVerified`: recorded versions newest first, then declared ones as listed; the first Verified one wins.
     `Previous`: the recorded version before the current one. `Pinned`: the one named.
     """
-    known = _known(spec, status)
+    known = known_versions(spec, status)
     rejected: list[tuple[str, str]] = []
     others = [c for c in known if not _is_live(c, status)]
     if target.strategy == "Pinned":
@@ -63,9 +65,9 @@ def choose(
             return Choice(None, ((str(target.version), "neither recorded nor declared"),))
         others = named
     elif target.strategy == "Previous":
-        others = [c for c in others if c.digest and any(v.digest == c.digest for v in status.history)][:1]
+        others = [c for c in others if c.revision][:1]
     for candidate in others:
-        why_not = _why_not(candidate, target, status, now, any(c.safe for c in others))
+        why_not = _why_not(candidate, target, spec, status, now, any(c.safe for c in others))
         if why_not is None:
             return Choice(candidate, tuple(rejected))
         rejected.append((candidate.version, why_not))
@@ -84,8 +86,15 @@ def _is_live(candidate: Candidate, status: ModelDeploymentStatus) -> bool:
 
 
 def _why_not(
-    candidate: Candidate, target: Target, status: ModelDeploymentStatus, now: datetime, any_safe: bool
+    candidate: Candidate,
+    target: Target,
+    spec: ModelDeploymentSpec,
+    status: ModelDeploymentStatus,
+    now: datetime,
+    any_safe: bool,
 ) -> str | None:
+    if not _fits(candidate, spec):
+        return "recorded with other components or pins than there are now"
     if _is_live(candidate, status):
         return "it is what runs now"
     quarantine = quarantine_of(candidate.version, candidate.digest, status.quarantined, now=now)
@@ -94,6 +103,13 @@ def _why_not(
     if not candidate.safe and (target.allow_unverified == "Never" or any_safe):
         return "not Verified"
     return None
+
+
+def _fits(candidate: Candidate, spec: ModelDeploymentSpec) -> bool:
+    """Whether its values can be written to the components as they are described now."""
+    presets = target_presets()
+    pins = {c.name: {pin.name for pin in presets[c.preset].pins} for c in spec.components}
+    return all(set(values) <= pins.get(component, set()) for component, values in candidate.values.items())
 
 
 def quarantine_of(
@@ -105,10 +121,11 @@ def quarantine_of(
     )
 
 
-def _known(spec: ModelDeploymentSpec, status: ModelDeploymentStatus) -> list[Candidate]:
+def known_versions(spec: ModelDeploymentSpec, status: ModelDeploymentStatus) -> list[Candidate]:
+    """Recorded versions, newest first, then declared ones as listed that are not among them."""
     recorded = [_from_recorded(v) for v in status.history]
     names = {c.version for c in recorded}
-    return recorded + [_from_declared(v) for v in spec.versions if v.name not in names]
+    return recorded + [_from_declared(v, status) for v in spec.versions if v.name not in names]
 
 
 def _from_recorded(version: RecordedVersion) -> Candidate:
@@ -124,13 +141,24 @@ def _from_recorded(version: RecordedVersion) -> Candidate:
     )
 
 
-def _from_declared(version: DeclaredVersion) -> Candidate:
+def _from_declared(version: DeclaredVersion, status: ModelDeploymentStatus) -> Candidate:
+    """Its identity is what would run: its values over those that are live. Once rolled back from, it is Verified no
+    longer by its declaration."""
     values: dict[str, dict[str, str]] = {}
     for p in version.values:
         values.setdefault(p.component, {})[p.pin] = p.value
-    return Candidate(version.name, values, safe=version.safe == "Verified")
+    live = {c.name: {p.pin: p.value for p in c.observed} for c in status.components}
+    digest = (
+        version_digest({name: pins | values.get(name, {}) for name, pins in live.items()}) if live else ""
+    )
+    bad = any(q.version == version.name or q.digest == digest for q in status.quarantined)
+    return Candidate(version.name, values, safe=version.safe == "Verified" and not bad, digest=digest)
 
 
-def find(version: str, spec: ModelDeploymentSpec, status: ModelDeploymentStatus) -> Candidate | None:
-    """The recorded or declared version of that name, whatever its safety."""
-    return next((c for c in _known(spec, status) if c.version == version), None)
+def find(
+    version: str, digest: str, spec: ModelDeploymentSpec, status: ModelDeploymentStatus
+) -> Candidate | None:
+    """The recorded or declared version of that name and identity, whatever its safety; `digest` empty: any."""
+    return next(
+        (c for c in known_versions(spec, status) if c.version == version and digest in ("", c.digest)), None
+    )

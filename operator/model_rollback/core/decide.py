@@ -55,6 +55,8 @@ def decide(observation: Observation, before: RollbackPolicyStatus, *, generation
     """Deterministic; on the state after its own effects it adds none."""
     o = observation
     triggers = tuple(_trigger_status(name, memory, before) for name, memory in o.triggers.items())
+    if o.policy is None:
+        triggers = before.triggers  # a typo must not forget which breach was answered
     blocked = first_block(o)
     start = None if blocked is not None else _start(o, generation)
     said = _conditions(o, triggers, blocked is None, before, generation, start)
@@ -186,7 +188,9 @@ def _conditions(
         said["Ready"] = say("Ready", False, Reason.INVALID_SPEC, o.problem)
         return said
     said["Ready"] = say("Ready", True, Reason.READY, f"{len(o.policy.triggers)} triggers are evaluated")
-    if armed and o.system is not None:
+    if armed and o.refused:
+        said["Armed"] = say("Armed", False, Reason.FORBIDDEN, f"a rollback could not be started: {o.refused}")
+    elif armed and o.system is not None:
         target = choose(o.policy.target, o.system, o.status, now=o.now).candidate
         name = target.version if target else "?"
         said["Armed"] = say("Armed", True, Reason.ARMED, f"a breach now would put {name} back")

@@ -23,6 +23,7 @@ class Observation:
         system: spec and status of the ModelDeployment; None while it is missing or invalid.
         live: its targets as last seen, in the order of its components.
         blind: why the targets cannot be watched; empty when they are.
+        refused: why the API server did not let the last Rollback start; empty when it did.
         triggers: name → memory after the newest tick.
     """
 
@@ -36,6 +37,7 @@ class Observation:
     live: Sequence[LiveTarget]
     blind: str
     triggers: Mapping[str, TriggerMemory]
+    refused: str = ""
 
 
 @dataclass(frozen=True, slots=True)

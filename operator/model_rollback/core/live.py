@@ -14,7 +14,12 @@ from model_rollback.presets import TargetPreset
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """Whether the newest spec is rolled out. `failed`: the kind's own controller has given up waiting."""
+    """Whether the newest spec is rolled out.
+
+    Attributes:
+        failed: the kind's own controller has given up waiting.
+        failed_at: when it said so (seconds); a verdict that is older than a write does not speak of it.
+    """
 
     ready: bool
     message: str = ""
@@ -84,7 +89,10 @@ def workload_readiness(obj: Mapping[str, Any]) -> Readiness:
     )
     if progressing.get("reason") == "ProgressDeadlineExceeded":
         return Readiness(
-            ready=False, failed=True, message=f"progress deadline exceeded: {progressing.get('message', '')}"
+            ready=False,
+            failed=True,
+            failed_at=_time(progressing.get("lastUpdateTime")),
+            message=f"progress deadline exceeded: {progressing.get('message', '')}",
         )
     wanted = obj.get("spec", {}).get("replicas", 1)
     updated, total, available = (
@@ -99,3 +107,7 @@ def workload_readiness(obj: Mapping[str, Any]) -> Readiness:
     if available < updated:
         return Readiness(ready=False, message=f"{available} of {updated} updated replicas are available")
     return Readiness(ready=True)
+
+
+def _time(text: Any) -> datetime | None:
+    return datetime.fromisoformat(text) if isinstance(text, str) and text else None

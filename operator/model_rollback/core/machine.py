@@ -248,7 +248,7 @@ _WAY_OUT: Final = "A person must say Resume (the step is repeated) or Abort."
 _DONE: Final = ("Succeeded", "Skipped")
 
 
-def _half(status: RollbackStatus) -> str:
+def half(status: RollbackStatus) -> str:
     """Where each component stands, in words: nothing is left half done without being said."""
     reverts = [s for s in status.steps if s.action == "Revert"]
     back = [s.component for s in status.steps if s.action == "Restore" and s.state in _DONE]
@@ -260,14 +260,14 @@ def _half(status: RollbackStatus) -> str:
 
 
 def _with_half(message: str, status: RollbackStatus) -> str:
-    return f"{message.rstrip('.')}. {_half(status)}".strip()
+    return f"{message.rstrip('.')}. {half(status)}".strip()
 
 
 def resume(status: RollbackStatus, *, at: datetime) -> RollbackStatus:
     """Repeats the failed step with a fresh time-out; validation settles and begins anew."""
 
     def change() -> RollbackStatus:
-        fresh = {"state": "Pending", "started_at": None, "message": ""}
+        fresh = {"state": "Pending", "started_at": None, "written_at": None, "message": ""}
         # While restoring, the Revert that failed has had its turn: the Restore that failed is repeated.
         repeated = ("Restore",) if status.restoring else ("Revert", "Validate")
         steps = tuple(

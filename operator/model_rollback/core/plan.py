@@ -6,10 +6,11 @@ from datetime import timedelta
 
 import promql_parser
 
-from model_rollback.api.v1alpha1.model_deployment import Component
+from model_rollback.api.group import LABEL_APP_VERSION
+from model_rollback.api.v1alpha1.model_deployment import Component, ModelDeploymentSpec
 from model_rollback.api.v1alpha1.rollback import Procedure, Step
 from model_rollback.api.v1alpha1.rollback_policy import Probe, ReadinessProbe, RollbackPolicySpec, Trigger
-from model_rollback.core.pins import digest
+from model_rollback.core.pins import Values, digest
 
 VALIDATE = "validate"
 _MIN_SETTLE = timedelta(minutes=1)
@@ -53,10 +54,15 @@ def make_steps(
     return (*reverts, Step(name=VALIDATE, action="Validate"))
 
 
-def resolve_procedure(policy: RollbackPolicySpec, breached: Sequence[str]) -> Procedure:
-    """The policy as it applies to one Rollback; `breached`: names of the triggers that caused it."""
+def resolve_procedure(policy: RollbackPolicySpec, breached: Sequence[str], served: str) -> Procedure:
+    """The policy as it applies to one Rollback.
+
+    Args:
+        breached: names of the triggers that caused it.
+        served: what the target calls itself when it is asked, for probes that expect a version and do not say which.
+    """
     validation = policy.validation
-    probes = tuple(validation.probes) or _default_probes(breached)
+    probes = tuple(_expecting(p, served) for p in validation.probes) or _default_probes(breached)
     named = {p.trigger for p in probes if p.trigger is not None}
     triggers = tuple(t for t in policy.triggers if t.name in named)
     settle = validation.settle if validation.settle is not None else default_settle(policy.triggers)
@@ -71,6 +77,25 @@ def resolve_procedure(policy: RollbackPolicySpec, breached: Sequence[str]) -> Pr
         triggers=triggers,
         quarantine=policy.quarantine.duration,
     )
+
+
+def _expecting(probe: Probe, served: str) -> Probe:
+    http = probe.http
+    if http is None or http.expect_version is None or http.expect_version.value is not None:
+        return probe
+    expected = http.expect_version.model_copy(update={"value": served})
+    return probe.model_copy(update={"http": http.model_copy(update={"expect_version": expected})})
+
+
+def served_version(system: ModelDeploymentSpec, wanted: Values, version: str) -> str:
+    """The label `app.kubernetes.io/version` of the first Model component in `wanted`; else the version's name.
+
+    A version may be called `v12-3fa9` or `auto-…` here while its server knows itself as `v12`.
+    """
+    first = next((c.name for c in system.components if c.type == "Model"), "")
+    template = wanted.get(first, {}).get("template", {})
+    labels = (template.get("metadata") or {}).get("labels") or {}
+    return str(labels.get(LABEL_APP_VERSION, version))
 
 
 def _default_probes(breached: Sequence[str]) -> tuple[Probe, ...]:

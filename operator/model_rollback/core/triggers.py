@@ -77,7 +77,8 @@ def advance(
         memory = _set_back(memory, now)
     hold = max_hold(trigger, interval)
     if memory.judged_at is not None and now - memory.judged_at > hold:
-        memory = _restart_clock(memory)
+        # Nobody looked for too long: an unanswered breach must be seen for its whole `for` again.
+        memory = _restart_clock(replace(memory, open=memory.consumed_by != ""))
     verdict = judge(trigger, measurement)
     if verdict is Verdict.BREACHING:
         after = _breaching(trigger, memory, measurement, now)
@@ -153,6 +154,11 @@ def _progress(trigger: Trigger, clock: timedelta, streak: int) -> str:
     return " and ".join(parts)
 
 
+def forget_clock(memory: TriggerMemory) -> TriggerMemory:
+    """After the trigger was edited: what was measured by the old words counts no more, an open breach stays open."""
+    return replace(_restart_clock(memory), measurement=None)
+
+
 def is_open(status: TriggerStatus) -> bool:
     """Whether what is written tells of a breach that has begun and not ended."""
     return status.breaching_since is not None and (status.state != "Pending" or status.consumed_by != "")
@@ -177,7 +183,8 @@ def restore(status: TriggerStatus, observed_at: datetime) -> TriggerMemory:
 def consume(
     memories: Mapping[str, TriggerMemory], evidence: Sequence[Evidence], rollback: str
 ) -> dict[str, TriggerMemory]:
-    """The memories after `rollback` answered the breaches in `evidence`.
+    """The memories after `rollback` answered the breaches in `evidence`, and every other that is open now: one
+    incident is answered once.
 
     A breach that a crash made this process forget is open again, and answered; one that has ended meanwhile by a
     healthy measurement stays ended.
@@ -188,9 +195,10 @@ def consume(
             memory,
             open=True,
             consumed_by=rollback,
-            breaching_since=memory.breaching_since or answered[name].breaching_since,
+            breaching_since=memory.breaching_since
+            or (answered[name].breaching_since if name in answered else None),
         )
-        if name in answered and (memory.open or memory.judged_at is None or memory.state != "Healthy")
+        if memory.open or (name in answered and (memory.judged_at is None or memory.state != "Healthy"))
         else memory
         for name, memory in memories.items()
     }
@@ -204,7 +212,9 @@ def consume_written(
 
     def mark(status: TriggerStatus) -> TriggerStatus:
         found = answered.get(status.name)
-        if found is None or (status.state == "Healthy" and status.observed_at > found.observed_at):
+        if found is None:
+            return status.model_copy(update={"consumed_by": rollback}) if is_open(status) else status
+        if status.state == "Healthy" and status.observed_at > found.observed_at:
             return status
         since = status.breaching_since or found.breaching_since
         return status.model_copy(update={"consumed_by": rollback, "breaching_since": since})

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from model_rollback.api.conditions import truncate
 from model_rollback.api.v1alpha1.model_deployment import (
     ComponentStatus,
     DeclaredVersion,
@@ -72,6 +73,12 @@ def _is_mixture(status: ModelDeploymentStatus, shown: Shown) -> bool:
     return any(same.values()) and not all(same.values())
 
 
+def _is_whole(declared: DeclaredVersion, shown: Shown) -> bool:
+    """Whether it names every pin: a person who vouches for a part does not vouch for the rest."""
+    named = {(p.component, p.pin) for p in declared.values}
+    return named == {(component, pin) for component, pins in shown.items() for pin in pins}
+
+
 def matches(declared: DeclaredVersion, shown: Shown) -> bool:
     """Whether every declared value is live."""
     return all(shown.get(p.component, {}).get(p.pin) == p.value for p in declared.values)
@@ -80,22 +87,23 @@ def matches(declared: DeclaredVersion, shown: Shown) -> bool:
 def name_version(
     spec: ModelDeploymentSpec, status: ModelDeploymentStatus, shown: Shown, digest: str, label: str
 ) -> str:
-    """The declared version whose values match; else the known name of that digest; else the label when it is free,
-    `<label>-<4 hex>` when other values have it; else `auto-<8 hex>`."""
-    for declared in spec.versions:
-        if matches(declared, shown):
-            return declared.name
-    taken: dict[str, str] = {v.name: "" for v in spec.versions}
-    if status.current_version:
-        taken[status.current_version] = status.current_digest
-    taken |= {q.version: q.digest for q in status.quarantined}
-    taken |= {v.version: v.digest for v in status.history}
-    known = next((name for name, d in taken.items() if d == digest), None)
+    """The declared version whose values match; else the known name of that digest; else the label; else
+    `auto-<8 hex>`. A declared name or label that other values have already gets `-<4 hex>`."""
+    seen: dict[str, str] = {status.current_version: status.current_digest} if status.current_version else {}
+    seen |= {q.version: q.digest for q in status.quarantined}
+    seen |= {v.version: v.digest for v in status.history}
+    declared = next((v.name for v in spec.versions if matches(v, shown)), None)
+    if declared is not None and seen.get(declared, digest) == digest:
+        return declared
+    known = next((name for name, d in seen.items() if d == digest), None)
     if known is not None:
         return known
-    if not label:
+    if declared is None and label in {v.name for v in spec.versions}:
+        return f"{label[:58]}-{digest[:4]}"
+    wanted = declared or label
+    if not wanted:
         return f"auto-{digest[:8]}"
-    return f"{label[:58]}-{digest[:4]}" if label in taken else label
+    return f"{wanted[:58]}-{digest[:4]}" if wanted in seen else wanted
 
 
 def first_model_label(spec: ModelDeploymentSpec, live: Sequence[LiveTarget]) -> str:
@@ -111,7 +119,7 @@ def component_statuses(live: Sequence[LiveTarget]) -> tuple[ComponentStatus, ...
             name=t.component,
             observed=tuple(ObservedPin(pin=pin, value=value) for pin, value in (t.pins or {}).items()),
             ready="True" if t.readiness.ready else "False",
-            message=t.problem or t.readiness.message,
+            message=truncate(t.problem or t.readiness.message),
         )
         for t in live
     )
@@ -169,9 +177,9 @@ def is_stable(
 
 
 def stable_at(spec: ModelDeploymentSpec, live: Sequence[LiveTarget]) -> datetime | None:
-    """When the live version will have been unchanged for `stabilizeFor`; None while a target is missing or unready."""
+    """When the pins will have been unchanged for `stabilizeFor`, ready or not; None while a target is missing."""
     changed = [t.changed_at for t in live if t.changed_at is not None]
-    if len(changed) < len(live) or not all(t.readiness.ready for t in live):
+    if not changed or len(changed) < len(live):
         return None
     stabilize_for: timedelta = spec.versioning.stabilize_for
     return max(changed) + stabilize_for
@@ -194,7 +202,7 @@ def record(
     shown = {t.component: dict(t.pins or {}) for t in live}
     digest = version_digest(shown)
     old = find_recorded(status, digest)
-    declared = next((v for v in spec.versions if matches(v, shown)), None)
+    declared = next((v for v in spec.versions if matches(v, shown) and _is_whole(v, shown)), None)
     entry = RecordedVersion(
         version=status.current_version,
         digest=digest,
@@ -230,14 +238,14 @@ def with_history(
 
 
 def add_healthy_time(
-    spec: ModelDeploymentSpec, status: ModelDeploymentStatus, gained: timedelta
+    spec: ModelDeploymentSpec, status: ModelDeploymentStatus, gained: timedelta, *, now: datetime
 ) -> ModelDeploymentStatus:
     """Credits the current version with judged-healthy time; at `verifiedAfter` it becomes Verified.
 
     A version in quarantine gains nothing: its time begins anew when it is released.
     """
     current = find_recorded(status, status.current_digest)
-    if current is None or any(q.digest == current.digest for q in status.quarantined):
+    if current is None or any(q.digest == current.digest and q.until > now for q in status.quarantined):
         return status
     healthy_for = current.healthy_for + gained
     verified = current.safe == "Verified" or healthy_for >= spec.versioning.verified_after

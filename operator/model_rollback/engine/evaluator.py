@@ -1,7 +1,7 @@
 """One policy at one tick: measure, remember, decide, and carry the decision out."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import structlog
@@ -12,7 +12,7 @@ from model_rollback.api.reasons import Reason
 from model_rollback.api.v1alpha1 import ModelDeploymentStatus, RollbackPolicyStatus
 from model_rollback.core import decide as deciding
 from model_rollback.core.gates import Observation
-from model_rollback.core.measure import measure
+from model_rollback.core.measure import Verdict, measure
 from model_rollback.core.triggers import TriggerMemory, advance, consume, restore
 from model_rollback.engine.announcer import Announcer
 from model_rollback.engine.held import write_status
@@ -76,7 +76,7 @@ class Evaluator:
 
     async def _evaluate(self, policy: PolicyEntry, answers: Answers, now: datetime) -> None:
         system = await self._system_of(policy)
-        if system is not None and not system.is_known and not self._targets.blindness(system):
+        if system is not None and not self._targets.blindness(system) and not _can_judge(system, now):
             return
         self._advance(policy, system, answers, now)
         observation = self._observe(policy, system, now)
@@ -133,11 +133,7 @@ class Evaluator:
         memories: dict[str, TriggerMemory] = {}
         for trigger in policy.spec.triggers:
             memory = policy.memories.get(trigger.name)
-            if (
-                memory is None
-                and trigger.name in written
-                and policy.status.observed_generation == policy.generation
-            ):
+            if memory is None and trigger.name in written:
                 memory = restore(written[trigger.name], now)
             memories[trigger.name] = advance(
                 trigger,
@@ -167,6 +163,7 @@ class Evaluator:
             status=system.status if system is not None else ModelDeploymentStatus(),
             live=system.targets if system is not None else [],
             blind=self._targets.blindness(system) if system is not None else "",
+            refused=policy.refused,
             triggers=policy.memories,
         )
 
@@ -177,7 +174,29 @@ class Evaluator:
         if system is None or policy.system_key is None:
             return
         policies = list(self._store.policies_of(policy.system_key))
-        healthy = bool(policies) and all(
-            m.state == "Healthy" and m.judged_at is not None for p in policies for m in p.memories.values()
+        healthy = bool(policies) and all(_is_healthy(p, now) for p in policies)
+        await self._tracker.credit_healthy_time(
+            policy.system_key, healthy=healthy, now=now, longest_gap=_freshness(policy)
         )
-        await self._tracker.credit_healthy_time(policy.system_key, healthy=healthy, now=now)
+
+
+def _can_judge(system: SystemEntry, now: datetime) -> bool:
+    """Whether what was measured at `now` was measured of what runs: every target was seen, and none changed since."""
+    return system.is_known and all(t.changed_at is None or t.changed_at <= now for t in system.targets)
+
+
+def _is_healthy(policy: PolicyEntry, now: datetime) -> bool:
+    """Whether every trigger was measured lately and found healthy; `onNoData: Healthy` is no measurement."""
+    return bool(policy.memories) and all(
+        m.state == "Healthy"
+        and m.measurement is not None
+        and m.measurement.verdict is Verdict.HEALTHY
+        and now - m.observed_at <= _freshness(policy)
+        for m in policy.memories.values()
+    )
+
+
+def _freshness(policy: PolicyEntry) -> timedelta:
+    """How long a healthy tick speaks for the time after it."""
+    interval = policy.spec.interval if policy.spec is not None else timedelta(0)
+    return max(2 * interval, timedelta(minutes=1))

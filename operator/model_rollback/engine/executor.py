@@ -1,18 +1,18 @@
 """Starts Rollbacks and keeps one task for each active one, whoever started it and whatever crashed in between."""
 
 import asyncio
-from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
 
 import structlog
 
 from model_rollback import telemetry
 from model_rollback.api.group import LABEL_MODEL_DEPLOYMENT, LABEL_POLICY
+from model_rollback.api.reasons import Reason
+from model_rollback.api.v1alpha1 import RollbackStatus
 from model_rollback.api.v1alpha1.meta import LocalRef
 from model_rollback.api.v1alpha1.rollback import RequestedBy, RollbackSpec
 from model_rollback.core.decide import Start
-from model_rollback.core.machine import Phase, abandon
+from model_rollback.core.machine import Phase, abandon, half, phase_of
 from model_rollback.core.plan import rollback_name
 from model_rollback.engine import lock
 from model_rollback.engine.context import World
@@ -20,7 +20,7 @@ from model_rollback.engine.held import write_status
 from model_rollback.engine.run import RollbackRun
 from model_rollback.engine.store import Key, PolicyEntry, RollbackEntry, SystemEntry
 from model_rollback.errors import ClusterError, Conflict, NotFound, Unavailable
-from model_rollback.ports import ObjectRef
+from model_rollback.ports import Object, ObjectRef
 
 log = structlog.get_logger(__name__)
 
@@ -44,7 +44,11 @@ class Executor:
             return None
         self._starting.add(key)
         try:
-            return await self._start(key, policy, system, start)
+            if not await self._is_current(policy):
+                return None
+            name = await self._start(key, policy, system, start)
+            policy.refused = ""
+            return name
         except lock.LockHeld as held:
             log.info("rollback not started", modeldeployment=str(system.ref), held_by=str(held))
             return None
@@ -54,9 +58,31 @@ class Executor:
                 "rollback could not be started yet", modeldeployment=str(system.ref), error=str(error)
             )
             return None
+        except ClusterError as error:
+            if policy.refused != str(error):
+                self._world.announcer.tell(
+                    Reason.FORBIDDEN,
+                    f"a rollback could not be started: {error}",
+                    [policy.regarding, system.regarding],
+                )
+            policy.refused = str(error)
+            return None
         finally:
             self._starting.discard(key)
             self.attend(key, system)
+
+    async def _is_current(self, policy: PolicyEntry) -> bool:
+        """Whether the policy that judged is there still, as it was; a watch may not have told of its end yet."""
+        try:
+            body = await self._world.objects.get(policy.ref)
+        except NotFound:
+            self._world.store.drop_policy((policy.ref.namespace, policy.ref.name))
+            return False
+        metadata = body["metadata"]
+        if (metadata["uid"], metadata["generation"]) == (policy.uid, policy.generation):
+            return True
+        self._world.introduce_policy(body)
+        return False
 
     async def _start(self, key: Key, policy: PolicyEntry, system: SystemEntry, start: Start) -> str | None:
         status = system.status
@@ -66,6 +92,7 @@ class Executor:
             policy_ref=LocalRef(name=policy.ref.name),
             type="Incident",
             target_version=start.candidate.version,
+            target_digest=start.candidate.digest,
             reason=start.reason,
             from_version=status.current_version,
             from_digest=status.current_digest,
@@ -87,15 +114,15 @@ class Executor:
             created = await self._world.objects.create(ref, body)
         except Conflict:
             created = await self._world.objects.get(ref)
-            if RollbackEntry(created).spec.from_digest != spec.from_digest:
+            if not _same_decision(RollbackEntry(created).spec, spec):
+                log.error("a rollback of this name is there, but it is not ours", rollback=name)
                 await lock.drop(self._world.objects, system, name)
                 return None
         except Unavailable:
             raise
-        except ClusterError as error:
-            log.error("rollback refused by the API server", modeldeployment=str(system.ref), error=str(error))
+        except ClusterError:
             await lock.drop(self._world.objects, system, name)
-            return None
+            raise
         self._launch(
             key, system, name, RollbackRun(self._world, system, RollbackEntry(created, start.evidence))
         )
@@ -108,13 +135,48 @@ class Executor:
         if key not in self._tasks:
             self._launch(key, system, system.status.active_rollback)
 
-    def offer(self, body: Mapping[str, Any]) -> None:
-        """A Rollback object was seen."""
+    def offer(self, body: Object) -> bool:
+        """A Rollback object was seen. Whether it is one that runs here."""
+        run = self._run_of(body)
+        if run is not None:
+            run.offer(body)
+        return run is not None
+
+    def gone(self, body: Object) -> None:
+        """A Rollback object was deleted; one that runs here, or is halted, lets go of the lock."""
+        run = self._run_of(body)
+        if run is not None:
+            run.vanish()
+
+    def active(self, key: Key) -> RollbackRun | None:
+        """What runs for a ModelDeployment now."""
+        return self._runs.get(key)
+
+    def _run_of(self, body: Object) -> RollbackRun | None:
         spec = body.get("spec") or {}
         key = (body["metadata"]["namespace"], (spec.get("modelDeploymentRef") or {}).get("name", ""))
         run = self._runs.get(key)
-        if run is not None and run.name == body["metadata"]["name"]:
-            run.offer(body)
+        return run if run is not None and run.name == body["metadata"]["name"] else None
+
+    async def close_orphan(self, body: Object) -> None:
+        """Ends an unfinished Rollback that does not hold its ModelDeployment's lock: nobody will ever move it.
+
+        It comes from a creation whose answer was lost, or its ModelDeployment was deleted while nobody looked.
+        """
+        rollback = RollbackEntry(body)
+        key = (rollback.ref.namespace, rollback.spec.model_deployment_ref.name)
+        try:
+            ref = ObjectRef(rollback.ref.api_version, "ModelDeployment", *key)
+            status = (await self._world.objects.get(ref)).get("status") or {}
+            if key in self._starting or status.get("activeRollback") == rollback.ref.name:
+                return
+            said = "It does not hold the lock of its ModelDeployment, and nothing was written by it."
+        except NotFound:
+            said = "The ModelDeployment was deleted."
+        except ClusterError as error:
+            log.warning("orphaned rollback not closed", rollback=rollback.ref.name, error=str(error))
+            return
+        await self._abandon(rollback, said)
 
     def wake(self, key: Key) -> None:
         """A target of the ModelDeployment changed."""
@@ -136,7 +198,7 @@ class Executor:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
         if run is not None:
-            await self._close(run)
+            await self._abandon(run.rollback, "The ModelDeployment was deleted.")
 
     def _launch(self, key: Key, system: SystemEntry, name: str, run: RollbackRun | None = None) -> None:
         if run is not None:
@@ -189,24 +251,36 @@ class Executor:
         """The Rollback object, or the ModelDeployment, was deleted while it ran."""
         now = self._world.clock.now()
         try:
+            policy = self._world.store.policies.get(
+                (run.rollback.ref.namespace, run.rollback.spec.policy_ref.name)
+            )
+            if policy is not None:
+                await lock.close_policy(self._world.objects, policy, run.rollback, finished_at=now)
             await lock.release(self._world.objects, system, run.rollback, finished_at=now)
+            self._world.announcer.tell(
+                Reason.ROLLBACK_ABORTED,
+                f"{run.name} was deleted while it ran. {half(run.rollback.status)}",
+                [system.regarding, *([policy.regarding] if policy is not None else [])],
+            )
         except NotFound:
-            await self._close(run)
+            await self._abandon(run.rollback, "The ModelDeployment was deleted.")
         except ClusterError as error:
             log.warning("lock could not be cleared", modeldeployment=str(system.ref), error=str(error))
 
-    async def _close(self, run: RollbackRun) -> None:
-        """Closes the record of a Rollback whose ModelDeployment is gone."""
-        if run.phase is Phase.FINISHED:
-            return
+    async def _abandon(self, rollback: RollbackEntry, said: str) -> None:
+        """Ends the record of a Rollback that nobody can move any more."""
         at = self._world.clock.now()
+
+        def change(status: RollbackStatus) -> RollbackStatus:
+            return status if phase_of(status) is Phase.FINISHED else abandon(status, said, at=at)
+
         try:
-            await write_status(
-                self._world.objects,
-                run.rollback,
-                lambda s: abandon(s, "The ModelDeployment was deleted.", at=at),
-            )
+            await write_status(self._world.objects, rollback, change)
         except ClusterError as error:
-            log.warning(
-                "rollback of a deleted ModelDeployment not closed", rollback=run.name, error=str(error)
-            )
+            log.warning("record not closed", rollback=rollback.ref.name, error=str(error))
+
+
+def _same_decision(one: RollbackSpec, other: RollbackSpec) -> bool:
+    """Whether two specs differ at most in what people want of them, and in the words of the reason."""
+    asked = {"intent", "intent_at", "on_abort", "reason"}
+    return one.model_dump(exclude=asked) == other.model_dump(exclude=asked)

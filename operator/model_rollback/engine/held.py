@@ -8,6 +8,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
+from pydantic import ValidationError
+
 from model_rollback.api.group import API_VERSION
 from model_rollback.api.types import StatusModel
 from model_rollback.errors import Conflict
@@ -23,7 +25,11 @@ def is_newer(candidate: str, known: str) -> bool:
 
 
 class Held(Generic[S]):
-    """One object's identity, generation and status, never older than what was last read or written."""
+    """One object's identity, generation and status, never older than what was last read or written.
+
+    Attributes:
+        unreadable: why the status could not be understood; such an object is neither acted upon nor written.
+    """
 
     def __init__(self, kind: str, status_type: type[S], body: Object) -> None:
         metadata = body["metadata"]
@@ -33,6 +39,7 @@ class Held(Generic[S]):
         self.resource_version = ""
         self.uid = ""
         self.generation = 0
+        self.unreadable = ""
         self.status: S = status_type()
         self.adopt(body)
 
@@ -42,10 +49,16 @@ class Held(Generic[S]):
         version = str(metadata.get("resourceVersion", ""))
         if metadata.get("uid", "") == self.uid and not is_newer(version, self.resource_version):
             return False
-        self.resource_version = version
-        self.uid = metadata.get("uid", "")
+        try:
+            status, unreadable = self.status_type.model_validate(body.get("status") or {}), ""
+        except ValidationError as error:
+            status, unreadable = (
+                self.status_type(),
+                f"its status cannot be read by this version: {error}"[:500],
+            )
+        self.resource_version, self.uid = version, metadata.get("uid", "")
         self.generation = metadata.get("generation", 0)
-        self.status = self.status_type.model_validate(body.get("status") or {})
+        self.status, self.unreadable = status, unreadable
         self.adopt_spec(body)
         return True
 
@@ -77,6 +90,8 @@ async def write_status(objects: Objects, held: Held[S], change: Callable[[S], S]
     """
     async with held.writing:
         for _ in range(_TRIES):
+            if held.unreadable:
+                return held.status
             wanted = change(held.status)
             if wanted == held.status:
                 return held.status

@@ -137,7 +137,7 @@ async def close_policy(
 
     Done before the lock is cleared: whatever crashed before, this breach starts nothing more.
     """
-    evidence = rollback.status.evidence
+    evidence = rollback.status.evidence or rollback.handed_over
     last = LastRollback(
         name=rollback.ref.name, result=rollback.status.result or "Aborted", finished_at=finished_at
     )

@@ -58,19 +58,27 @@ async def make(
         return Made(abandoned="a target disappeared before the plan was made.")
     if _digest(values) != spec.from_digest:
         return Made(superseded=f"what runs now is not {spec.from_version} any more")
-    target = candidates.find(spec.target_version, system.spec, system.status)
+    target = candidates.find(spec.target_version, spec.target_digest, system.spec, system.status)
     if target is None:
         return Made(abandoned=f"version {spec.target_version} is neither recorded nor declared any more.")
+    quarantine = candidates.quarantine_of(target.version, target.digest, system.status.quarantined, now=now)
+    if quarantine is not None:
+        return Made(abandoned=f"{target.version} is in quarantine by {quarantine.rollback}.")
     try:
         wanted = await _wanted(objects, system, target, values)
     except NotFound as error:
         return Made(abandoned=f"the values of {target.version} are gone: {error}.")
+    if wanted is None:
+        return Made(
+            abandoned=f"what is kept as {target.version} is not what was recorded; it was not made by us."
+        )
     live = {c: show_all(pins) for c, pins in values.items()}
     steps = plan.make_steps(system.spec.components, live, {c: show_all(pins) for c, pins in wanted.items()})
     if len(steps) == 1:
         return Made(superseded=f"{target.version} is what runs now already")
     evidence = rollback.handed_over
-    procedure = plan.resolve_procedure(policy.spec, [e.trigger for e in evidence])
+    served = plan.served_version(system.spec, wanted, target.version)
+    procedure = plan.resolve_procedure(policy.spec, [e.trigger for e in evidence], served)
     return Made(
         {
             "observed_generation": rollback.generation,
@@ -94,9 +102,11 @@ async def make(
 
 async def _wanted(
     objects: Objects, system: SystemEntry, target: candidates.Candidate, live: Values
-) -> Values:
-    """The target's full values; what it does not name stays as it is."""
+) -> Values | None:
+    """The target's full values; what it does not name stays as it is. None: they do not match the record."""
     if target.revision:
         stored = await revisions.load(objects, system.ref.namespace, target.revision)
+        if _digest(stored) != target.digest:
+            return None
         return {c: pins for c, pins in stored.items() if c in live}
     return {c: {**live[c], **target.values.get(c, {})} for c in live}

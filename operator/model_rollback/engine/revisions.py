@@ -8,7 +8,7 @@ import contextlib
 from typing import Any, Final
 
 from model_rollback.api.group import API_VERSION, LABEL_MODEL_DEPLOYMENT, LABEL_VERSION
-from model_rollback.core.pins import Values, show_all, version_digest
+from model_rollback.core.pins import Values, digest, show_all, version_digest
 from model_rollback.engine.held import Held
 from model_rollback.errors import Conflict
 from model_rollback.ports import ObjectRef, Objects
@@ -23,8 +23,9 @@ async def keep(objects: Objects, owner: Held[Any], version: str, values: Values)
     Raises:
         ClusterError: it could not be made.
     """
-    digest = version_digest({component: show_all(pins) for component, pins in values.items()})
-    name = f"{owner.ref.name[:200]}-{digest[:10]}"
+    identity = version_digest({component: show_all(pins) for component, pins in values.items()})
+    # The owner's uid is in the name: what an earlier ModelDeployment of this name left is about to be collected.
+    name = f"{owner.ref.name[:200]}-{digest([owner.uid, identity])[:10]}"
     ref = ObjectRef(_API, _KIND, owner.ref.namespace, name)
     body = {
         "apiVersion": _API,
@@ -38,7 +39,7 @@ async def keep(objects: Objects, owner: Held[Any], version: str, values: Values)
             ],
         },
         "revision": 1,
-        "data": {"version": version, "digest": digest, "values": values},
+        "data": {"version": version, "digest": identity, "values": values},
     }
     with contextlib.suppress(Conflict):
         await objects.create(ref, body)

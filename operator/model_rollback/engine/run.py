@@ -36,7 +36,12 @@ _RETRY_MAX = timedelta(seconds=30)
 
 
 class RollbackRun:
-    """The one task that moves one Rollback. `woken` is set when its object, its system or a target changed."""
+    """The one task that moves one Rollback.
+
+    Attributes:
+        woken: set when its object, its system or a target changed.
+        due: when it looks again by itself; None: only when it is woken.
+    """
 
     def __init__(self, world: World, system: SystemEntry, rollback: RollbackEntry) -> None:
         self.rollback = rollback
@@ -45,6 +50,8 @@ class RollbackRun:
         self._reverting = Reverting(self._c, self._steps)
         self._validating = Validating(self._c)
         self.woken = asyncio.Event()
+        self._vanished = False
+        self.due: datetime | None = world.clock.now()
 
     @property
     def name(self) -> str:
@@ -61,6 +68,11 @@ class RollbackRun:
         if self.rollback.adopt(body):
             self.woken.set()
 
+    def vanish(self) -> None:
+        """The Rollback object was deleted."""
+        self._vanished = True
+        self.woken.set()
+
     async def run(self) -> None:
         """Until the lock is cleared. Errors of the API server are waited out.
 
@@ -70,6 +82,8 @@ class RollbackRun:
         delay = _RETRY
         while True:
             self.woken.clear()
+            if self._vanished:
+                raise NotFound(f"{self.rollback.ref} was deleted")
             try:
                 pause = await self._move()
                 delay = _RETRY
@@ -82,6 +96,7 @@ class RollbackRun:
             if self.phase is Phase.FINISHED and await self._released():
                 return
             if pause is not None:
+                self.due = pause.until
                 await wait_until(self._c.world.clock, self.woken, pause.until)
 
     async def _move(self) -> Pause | None:
@@ -168,7 +183,7 @@ class RollbackRun:
         def heed(status: RollbackStatus) -> RollbackStatus:
             status = machine.handled(status, spec.intent, spec.intent_at)
             phase = phase_of(status)
-            if wanted == "Resume" and phase is Phase.HALTED:
+            if phase is Phase.HALTED and (wanted == "Resume" or status.restoring):
                 return machine.resume(status, at=c.now())
             if wanted != "Abort" or phase is Phase.RESTORING:
                 return status

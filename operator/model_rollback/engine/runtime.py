@@ -58,6 +58,8 @@ class Runtime:
             self.store, objects, self.targets, tracker, announcer, self.executor, self._introduce
         )
         self.scheduler = Scheduler(self.store, sources, self._evaluator, clock)
+        self._registered: dict[Key, tuple[str, int]] = {}
+        self._policies_seen: dict[Key, tuple[str, int]] = {}
         self._background: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -75,17 +77,20 @@ class Runtime:
 
     def on_policy(self, body: Object, *, deleted: bool) -> None:
         """A RollbackPolicy was seen, or was deleted."""
-        if deleted:
-            self.store.drop_policy(key_of(body))
-            return
         key = key_of(body)
-        known = self.store.policies.get(key)
-        generation = known.generation if known is not None else None
+        if deleted:
+            self.store.drop_policy(key)
+            self._policies_seen.pop(key, None)
+            return
         entry = self.store.put_policy(body)
-        if entry.spec is None and generation != entry.generation:
+        # Not compared with the entry before: a status write of ours may have adopted the new spec already.
+        if self._policies_seen.get(key) == (entry.uid, entry.generation):
+            return
+        self._policies_seen[key] = (entry.uid, entry.generation)
+        if entry.spec is None:
             # It is in no tick, so it is told at once.
             self._spawn(self._evaluator.evaluate(entry, {}, now=self._clock.now()))
-        elif generation != entry.generation:
+        else:
             self.scheduler.wake()
 
     def on_system(self, body: Object, *, deleted: bool) -> None:
@@ -93,22 +98,25 @@ class Runtime:
         key = key_of(body)
         if deleted:
             self.targets.forget(key)
+            self._registered.pop(key, None)
             self.store.drop_system(key)
             self._spawn(self.executor.bereave(key))
             return
         self._introduce(body)
 
-    def on_rollback(self, body: Object) -> None:
-        """A Rollback was seen."""
-        self.executor.offer(body)
+    def on_rollback(self, body: Object, *, deleted: bool) -> None:
+        """A Rollback was seen, or was deleted."""
+        if deleted:
+            self.executor.gone(body)
+        elif not self.executor.offer(body) and not (body.get("status") or {}).get("result"):
+            self._spawn(self.executor.close_orphan(body))
 
     def _introduce(self, body: Object) -> SystemEntry:
         key = key_of(body)
-        known = self.store.systems.get(key)
-        before = (known.uid, known.generation) if known is not None else None
         entry = self.store.put_system(body)
         self._evaluator.seen(key)
-        if before != (entry.uid, entry.generation):
+        if self._registered.get(key) != (entry.uid, entry.generation):
+            self._registered[key] = (entry.uid, entry.generation)
             self.targets.register(key, entry)
             self._wakeups.wake(key)
         self.executor.attend(key, entry)

@@ -83,6 +83,9 @@ class Scheduler:
         self._changed.clear()
         now = self._clock.now()
         groups = self._groups()
+        for group, last in self._last.items():
+            # A clock that was set back must not make the ticks wait for the old time to return.
+            self._last[group] = min(last, now)
         due = {group: next_tick(self._last.setdefault(group, now), group[1]) for group in groups}
         for group, moment in due.items():
             if moment <= now:
@@ -106,18 +109,28 @@ class Scheduler:
                 "tick skipped: the one before is still running", source=group[0], interval=str(group[1])
             )
             return
-        self._ticks[group] = asyncio.create_task(self._tick(group[0], moment, policies))
+        self._ticks[group] = asyncio.create_task(self._tick(group, moment, policies))
 
-    async def _tick(self, source: str, moment: datetime, policies: list[PolicyEntry]) -> None:
+    async def _tick(self, group: Group, moment: datetime, policies: list[PolicyEntry]) -> None:
         texts = {t.query for p in policies if p.spec is not None for t in p.spec.triggers}
-        answers = await self._ask_all(source, texts, moment)
+        answers = await self._ask_all(group[0], texts, moment)
         for count, policy in enumerate(policies):
-            if policy.spec is not None and all(t.query in answers for t in policy.spec.triggers):
+            if self._is_answered(policy, group, answers):
                 await self._evaluator.evaluate(policy, answers, now=moment)
             if count % _BREATH == _BREATH - 1:
                 await asyncio.sleep(0)
         self.last_tick_at = moment
         telemetry.TICK_SECONDS.observe(max(0.0, (self._clock.now() - moment).total_seconds()))
+
+    def _is_answered(self, policy: PolicyEntry, group: Group, answers: Answers) -> bool:
+        """Whether the answers are this policy's still; it may have been edited or deleted while they were asked."""
+        spec = policy.spec
+        return (
+            spec is not None
+            and self._store.policies.get((policy.ref.namespace, policy.ref.name)) is policy
+            and (spec.metrics_source, spec.interval) == group
+            and all(t.query in answers for t in spec.triggers)
+        )
 
     async def _ask_all(self, source: str, texts: Iterable[str], at: datetime) -> Answers:
         ordered = sorted(texts)

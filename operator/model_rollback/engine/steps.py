@@ -12,7 +12,7 @@ from typing import Any
 from model_rollback.api.reasons import Reason
 from model_rollback.api.v1alpha1.model_deployment import Component
 from model_rollback.api.v1alpha1.rollback import PinRecord, Procedure, Step
-from model_rollback.core.live import LiveTarget, observe
+from model_rollback.core.live import LiveTarget, Readiness, observe
 from model_rollback.core.pins import PinValues, build_patch, show_all
 from model_rollback.engine.targets import ref_of
 from model_rollback.errors import ClusterError, Conflict, Forbidden, Invalid, NotFound, Refused, Unavailable
@@ -133,7 +133,7 @@ class StepRunner:
             return Progress(Outcome.CHANGED, {"written_at": now})
         if live.readiness.ready or (step.action == "Restore" and step.was_ready is False):
             return Progress(Outcome.CHANGED, {"state": "Succeeded", "finished_at": now, "message": ""})
-        if live.readiness.failed:
+        if live.readiness.failed and _speaks_of(live.readiness, step):
             return failed(Reason.PROGRESS_DEADLINE_EXCEEDED, f"{step.component}: {live.readiness.message}")
         waiting = Progress(Outcome.WAIT, message=f"{step.component}: {live.readiness.message}")
         return self._or_timed_out(step, procedure, waiting)
@@ -176,6 +176,14 @@ class StepRunner:
             return progress
         reason = progress.reason if progress.reason is Reason.API_UNAVAILABLE else Reason.STEP_TIMED_OUT
         return failed(reason, f"not done within stepTimeout: {progress.message}")
+
+
+def _speaks_of(readiness: Readiness, step: Step) -> bool:
+    """The controller keeps an old verdict until replicas move: only one that came after our write counts."""
+    if readiness.failed_at is None or step.written_at is None:
+        return True
+    written: datetime = step.written_at.replace(microsecond=0)
+    return readiness.failed_at >= written
 
 
 def _third_version(component: Component, live: LiveTarget) -> str:

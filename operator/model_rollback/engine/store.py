@@ -6,7 +6,6 @@ itself only.
 
 import asyncio
 from collections.abc import Iterator
-from datetime import datetime
 
 import structlog
 from pydantic import TypeAdapter, ValidationError
@@ -21,9 +20,10 @@ from model_rollback.api.v1alpha1 import (
     RollbackStatus,
 )
 from model_rollback.api.v1alpha1.rollback import Evidence
+from model_rollback.core.health import HealthClock
 from model_rollback.core.live import LiveTarget
 from model_rollback.core.plan import longest_range
-from model_rollback.core.triggers import TriggerMemory
+from model_rollback.core.triggers import TriggerMemory, forget_clock
 from model_rollback.engine.held import Held
 from model_rollback.ports import Object
 
@@ -51,17 +51,21 @@ def explain(error: ValidationError) -> str:
 
 
 class PolicyEntry(Held[RollbackPolicyStatus]):
-    """A policy: its spec, or the problem with it, and what its triggers remember."""
+    """A policy: its spec, or the problem with it, and what its triggers remember.
+
+    `refused`: why the API server did not let its last Rollback start.
+    """
 
     def __init__(self, body: Object) -> None:
         self.spec: RollbackPolicySpec | None = None
         self.problem = ""
         self.memories: dict[str, TriggerMemory] = {}
         self.evaluating = asyncio.Lock()
+        self.refused = ""
         super().__init__("RollbackPolicy", RollbackPolicyStatus, body)
 
     def adopt_spec(self, body: Object) -> None:
-        """Parses the spec; a trigger that was edited forgets what it remembered."""
+        """Parses the spec; a trigger that was edited forgets its clock, not the breach that is open."""
         old = {t.name: t for t in self.spec.triggers} if self.spec is not None else {}
         try:
             self.spec = RollbackPolicySpec.model_validate(body.get("spec") or {})
@@ -72,9 +76,14 @@ class PolicyEntry(Held[RollbackPolicyStatus]):
             self.spec, self.problem = None, explain(error)
         except ValueError as error:
             self.spec, self.problem = None, str(error)
-        if old:
-            kept = {t.name for t in (self.spec.triggers if self.spec else []) if old.get(t.name) == t}
-            self.memories = {name: m for name, m in self.memories.items() if name in kept}
+        if self.unreadable:
+            self.spec, self.problem = None, self.unreadable
+        new = {t.name: t for t in self.spec.triggers} if self.spec is not None else old
+        self.memories = {
+            name: memory if new[name] == old.get(name) else forget_clock(memory)
+            for name, memory in self.memories.items()
+            if name in new
+        }
 
     @property
     def system_key(self) -> Key | None:
@@ -96,8 +105,7 @@ class SystemEntry(Held[ModelDeploymentStatus]):
         self.spec: ModelDeploymentSpec | None = None
         self.problem = ""
         self.live: dict[str, LiveTarget] = {}
-        self.healthy_since: datetime | None = None
-        self.healthy_until: datetime | None = None
+        self.health = HealthClock()
         super().__init__("ModelDeployment", ModelDeploymentStatus, body)
 
     def adopt_spec(self, body: Object) -> None:
@@ -108,6 +116,8 @@ class SystemEntry(Held[ModelDeploymentStatus]):
             self.problem = ""
         except ValidationError as error:
             self.spec, self.problem = None, explain(error)
+        if self.unreadable:
+            self.spec, self.problem = None, self.unreadable
         if old and self.spec is not None:
             kept = {c.name for c in self.spec.components if old.get(c.name) == c}
             self.live = {name: t for name, t in self.live.items() if name in kept}
@@ -197,4 +207,5 @@ class Store:
 
     def policies_of(self, key: Key) -> Iterator[PolicyEntry]:
         """The valid policies that protect a ModelDeployment."""
-        return (self.policies[k] for k in sorted(self._policies_of.get(key, ())))
+        linked = (self.policies[k] for k in sorted(self._policies_of.get(key, ())) if k in self.policies)
+        return (policy for policy in linked if policy.system_key == key)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 import structlog
 
@@ -17,6 +18,8 @@ from model_rollback.presets import target_presets
 log = structlog.get_logger(__name__)
 
 Gvk = tuple[str, str]
+
+_RETRY = timedelta(seconds=5)
 
 
 class TargetWatcher:
@@ -46,11 +49,19 @@ class TargetWatcher:
             refs.add(ref)
             self._users.setdefault(ref, set()).add(key)
             self._follow((ref.api_version, ref.kind))
-            if component.name not in entry.live and (ref.api_version, ref.kind) in self.synced:
-                task = asyncio.create_task(self._look(key, ref))
-                self._looking.add(task)
-                task.add_done_callback(self._looking.discard)
+            if (ref.api_version, ref.kind) in self.synced:
+                self._look_if_unseen(key, ref)
         self._refs[key] = refs
+
+    def _look_if_unseen(self, key: Key, ref: ObjectRef) -> None:
+        entry = self._store.systems.get(key)
+        components = entry.spec.components if entry is not None and entry.spec is not None else []
+        if entry is not None and any(
+            ref_of(key[0], c) == ref and c.name not in entry.live for c in components
+        ):
+            task = asyncio.create_task(self._look(key, ref))
+            self._looking.add(task)
+            task.add_done_callback(self._looking.discard)
 
     def forget(self, key: Key) -> None:
         """Follows the ModelDeployment's targets no longer."""
@@ -95,6 +106,15 @@ class TargetWatcher:
             self._tasks[gvk] = asyncio.create_task(self._watch(gvk), name=f"watch {gvk[1]}")
 
     async def _watch(self, gvk: Gvk) -> None:
+        """Endless; an error of ours is told and the kind is listed anew, because nobody else would notice."""
+        while True:
+            try:
+                await self._follow_events(gvk)
+            except Exception:
+                log.exception("watching failed; listing again", kind=gvk[1])
+            await self._clock.sleep_until(self._clock.now() + _RETRY)
+
+    async def _follow_events(self, gvk: Gvk) -> None:
         listed: set[ObjectRef] | None = None
         async for event in self._watches.watch(*gvk):
             if event.type == "Listing":
@@ -114,8 +134,15 @@ class TargetWatcher:
     def _synced(self, gvk: Gvk, listed: set[ObjectRef]) -> None:
         self.synced.add(gvk)
         was_blind = self.blind.pop(gvk, None) is not None
-        for ref in [r for r in self._users if (r.api_version, r.kind) == gvk and r not in listed]:
-            self._seen(ref, None)
+        for ref, keys in list(self._users.items()):
+            if (ref.api_version, ref.kind) != gvk:
+                continue
+            if ref not in listed:
+                self._seen(ref, None)
+                continue
+            # Listed before its ModelDeployment was known: nobody has looked at it yet.
+            for key in keys:
+                self._look_if_unseen(key, ref)
         if was_blind:
             self._wake_all(gvk)
 
@@ -126,13 +153,17 @@ class TargetWatcher:
                     self._on_change(key)
 
     async def _look(self, key: Key, ref: ObjectRef) -> None:
-        """Reads one target of a ModelDeployment that came after the list."""
-        try:
-            self._seen(ref, await self._objects.get(ref), only=key)
-        except NotFound:
-            self._seen(ref, None, only=key)
-        except ClusterError as error:
-            log.warning("target could not be read", target=str(ref), error=str(error))
+        """Reads one target of a ModelDeployment that came after the list, until it could be read."""
+        while key in self._users.get(ref, ()):
+            try:
+                self._seen(ref, await self._objects.get(ref), only=key)
+            except NotFound:
+                self._seen(ref, None, only=key)
+            except ClusterError as error:
+                log.warning("target could not be read yet", target=str(ref), error=str(error))
+                await self._clock.sleep_until(self._clock.now() + _RETRY)
+                continue
+            return
 
     def _seen(self, ref: ObjectRef, obj: Object | None, only: Key | None = None) -> None:
         for key in [only] if only else list(self._users.get(ref, ())):

@@ -4,7 +4,6 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from model_rollback.api.reasons import Reason
 from model_rollback.api.v1alpha1.model_deployment import ModelDeploymentStatus
 from model_rollback.core import versions
 from model_rollback.core.paths import PathError
@@ -105,38 +104,35 @@ class Tracker:
             revision=revision,
         )
 
-    async def credit_healthy_time(self, key: Key, *, healthy: bool, now: datetime) -> None:
-        """Counts judged-healthy time towards Verified; called at every tick of a policy of that ModelDeployment.
+    async def credit_healthy_time(
+        self, key: Key, *, healthy: bool, now: datetime, longest_gap: timedelta
+    ) -> None:
+        """Counts healthy time towards Verified; called at every tick of a policy of that ModelDeployment.
 
-        Time counts between two healthy ticks. It is written when the version becomes Verified and when health ends.
+        It is written down when the version becomes Verified and when health ends.
         """
         entry = self._store.systems.get(key)
-        if entry is None or entry.spec is None:
+        if entry is None or entry.spec is None or not entry.status.current_digest:
             return
-        if healthy and entry.healthy_since is None:
-            entry.healthy_since = now
-        entry.healthy_until = now if healthy else entry.healthy_until
-        if entry.healthy_since is None:
-            return
-        gained = (entry.healthy_until or now) - entry.healthy_since
-        current = versions.find_recorded(entry.status, entry.status.current_digest)
+        digest, spec = entry.status.current_digest, entry.spec
+        entry.health = entry.health.tick(digest, healthy=healthy, now=now, longest_gap=longest_gap)
+        gained = entry.health.gained
+        current = versions.find_recorded(entry.status, digest)
         if current is None or current.safe == "Verified":
-            entry.healthy_since = now if healthy else None
+            entry.health = entry.health.written()
             return
-        if healthy and current.healthy_for + gained < entry.spec.versioning.verified_after:
+        if not gained or (healthy and current.healthy_for + gained < spec.versioning.verified_after):
             return
-        spec = entry.spec
-        entry.healthy_since = now if healthy else None
-        await write_status(
-            self._objects, entry, lambda old: self._look(entry, versions.add_healthy_time(spec, old, gained))
-        )
+
+        def change(old: ModelDeploymentStatus) -> ModelDeploymentStatus:
+            if old.current_digest != digest:
+                return old
+            return self._look(entry, versions.add_healthy_time(spec, old, gained, now=now))
+
+        await write_status(self._objects, entry, change)
+        entry.health = entry.health.written()
         if entry.status.last_verified_version == current.version:
-            log.info(
-                "version verified",
-                reason=Reason.READY.value,
-                modeldeployment=str(entry.ref),
-                version=current.version,
-            )
+            log.info("version verified", modeldeployment=str(entry.ref), version=current.version)
 
 
 async def read_values(objects: Objects, entry: SystemEntry) -> Values | None:

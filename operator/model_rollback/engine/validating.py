@@ -6,7 +6,10 @@ from model_rollback.api.reasons import Reason
 from model_rollback.api.v1alpha1.rollback import Step
 from model_rollback.core import machine
 from model_rollback.engine.context import Context, Pause
-from model_rollback.engine.validation import Validator
+from model_rollback.engine.validation import MISSES, Validator
+from model_rollback.errors import ClusterError
+
+_HOLE = 3
 
 
 class Validating:
@@ -16,10 +19,12 @@ class Validating:
         self._c = context
         self._validator: Validator | None = None
         self._next_round: datetime | None = None
+        self._last_round: datetime | None = None
+        self._held_back = 0
 
     def reset(self) -> None:
         """Begins anew, as after Resume."""
-        self._validator = None
+        self._validator, self._last_round, self._held_back = None, None, 0
 
     async def validate(self) -> Pause | None:
         """One move: begin, settle, or a round of probes."""
@@ -31,11 +36,11 @@ class Validating:
             self.reset()
             return None
         validator = self._validator or await self._begin(step)
-        newer = self._newer_deploy()
-        if newer:
-            await c.supersede(newer)
-            return None
         if self._next_round is not None and c.now() < self._next_round:
+            newer = self._newer_deploy()
+            if newer:
+                await c.supersede(newer)
+                return None
             return Pause(self._next_round)
         return await self._round(step, validator)
 
@@ -62,25 +67,58 @@ class Validating:
     async def _round(self, step: Step, validator: Validator) -> Pause | None:
         c = self._c
         now = c.now()
+        obstacle = await self._look()
+        newer = self._newer_deploy()
+        if newer:
+            await c.supersede(newer)
+            return None
         answers = await validator.ask_all(c.system.targets, c.status.steps, c.status.validation, now=now)
-        self._next_round = now + c.procedure.interval
-        passed = all(a.state == "Passed" for a in answers)
-        since = (c.status.passing_since or now) if passed else None
+        passed = not obstacle and all(a.state == "Passed" for a in answers)
+        since = self._passing_since(now) if passed else None
+        self._next_round, self._last_round = now + c.procedure.interval, now
         await c.write(lambda s: machine.probed(s, validation=answers, passing_since=since))
         broken = "; ".join(f"{a.probe}: {a.message}" for a in answers if a.state == "Failed")
         if broken:
             c.tell(Reason.VALIDATION_FAILED, broken)
             await c.halt(step.name, Reason.VALIDATION_FAILED, broken)
             return None
+        if self._held_back >= MISSES:
+            await c.halt(step.name, Reason.TARGET_CHANGED, obstacle)
+            return None
         if since is not None and now - since >= c.procedure.duration:
             await c.write(lambda s: machine.validated(s, at=now))
             c.tell(Reason.VALIDATION_PASSED, f"{len(answers)} probes passed since {since:%H:%M:%S} UTC")
             return None
         if not passed and now > self._limit(step):
-            unknown = "; ".join(f"{a.probe}: {a.message}" for a in answers if a.state == "Unknown")
-            await c.halt(step.name, Reason.VALIDATION_UNKNOWN, f"could not be validated: {unknown}")
+            unknown = [f"{a.probe}: {a.message}" for a in answers if a.state == "Unknown"]
+            words = "; ".join([*unknown, *([obstacle] if obstacle else [])])
+            await c.halt(step.name, Reason.VALIDATION_UNKNOWN, f"could not be validated: {words}")
             return None
         return Pause(self._next_round)
+
+    async def _look(self) -> str:
+        """Looks at the targets themselves; why this round cannot pass whatever the probes say, or empty."""
+        c = self._c
+        try:
+            await c.world.look_at_targets((c.system.ref.namespace, c.system.ref.name))
+        except ClusterError as error:
+            return f"the targets cannot be looked at: {error}"
+        for step in c.steps("Revert"):
+            live = c.system.live.get(step.component)
+            if live is None or live.pins is None:
+                return f"{step.component} is not there"
+            if dict(live.pins) == {r.pin: r.value for r in step.before}:
+                self._held_back += 1
+                return f"somebody put {c.status.from_version} back into {step.component}"
+        self._held_back = 0
+        return ""
+
+    def _passing_since(self, now: datetime) -> datetime:
+        """Since when every round passed; a hole between two rounds begins anew."""
+        since = self._c.status.passing_since
+        if since is None or self._last_round is None:
+            return now
+        return since if now - self._last_round <= _HOLE * self._c.procedure.interval else now
 
     def _limit(self, step: Step) -> datetime:
         """Probes that cannot be asked extend the validation up to here."""

@@ -11,7 +11,7 @@ from model_rollback.core.triggers import TriggerMemory, advance
 from model_rollback.engine.scheduler import ask
 from model_rollback.ports import HttpProbes, MetricsSource, ProbeAnswer
 
-_MISSES = 3
+MISSES = 3
 """Readiness and HTTP probes fail after this many misses in a row; a trigger fails by its own `for`."""
 
 
@@ -76,20 +76,18 @@ class Validator:
         )
 
     async def _ask_http(self, probe: HttpProbe) -> ProbeAnswer:
-        expected = self._version
-        if probe.expect_version is not None and probe.expect_version.value is not None:
-            expected = probe.expect_version.value
-        return await self._http.ask(self._namespace, probe, expected)
+        expected = probe.expect_version.value if probe.expect_version is not None else None
+        return await self._http.ask(self._namespace, probe, expected or self._version)
 
     def _with_misses(self, name: str, answer: ProbeAnswer) -> ProbeAnswer:
         if answer.state != "Failed":
             self._misses[name] = 0
             return answer
         self._misses[name] = self._misses.get(name, 0) + 1
-        if self._misses[name] >= _MISSES:
+        if self._misses[name] >= MISSES:
             return answer
         return ProbeAnswer(
-            "Unknown", answer.observed, f"{answer.message} (miss {self._misses[name]} of {_MISSES})"
+            "Unknown", answer.observed, f"{answer.message} (miss {self._misses[name]} of {MISSES})"
         )
 
     async def _trigger(self, name: str, now: datetime) -> ProbeAnswer:
@@ -117,6 +115,8 @@ def _recovery(trigger: Trigger, memory: TriggerMemory) -> ProbeAnswer:
 def readiness(live: Sequence[LiveTarget], steps: Sequence[Step]) -> ProbeAnswer:
     """Every component is ready, and each reverted one still holds what was put there."""
     wanted = {s.component: {r.pin: r.value for r in s.after} for s in steps if s.action == "Revert"}
+    if not live:
+        return ProbeAnswer("Unknown", "", "the targets have not been seen yet")
     for target in live:
         pins = wanted.get(target.component)
         if target.pins is None:

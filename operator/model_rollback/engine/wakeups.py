@@ -1,7 +1,6 @@
 """Who needs attention, and when: a set of keys that are due now and a heap of keys that become due."""
 
 import asyncio
-import contextlib
 import heapq
 from datetime import datetime
 from typing import Generic, TypeVar
@@ -57,6 +56,4 @@ async def wait_until(clock: Clock, event: asyncio.Event, moment: datetime | None
     finally:
         for task in waiting:
             task.cancel()
-        for task in waiting:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await asyncio.gather(*waiting, return_exceptions=True)

@@ -22,8 +22,8 @@ class Inbox(Protocol):
     def on_system(self, body: Mapping[str, Any], *, deleted: bool) -> None:
         """A ModelDeployment was seen or deleted."""
 
-    def on_rollback(self, body: Mapping[str, Any]) -> None:
-        """A Rollback was seen."""
+    def on_rollback(self, body: Mapping[str, Any], *, deleted: bool) -> None:
+        """A Rollback was seen or deleted."""
 
 
 Login = Callable[[], Awaitable[kopf.ConnectionInfo]]
@@ -48,8 +48,7 @@ def build_registry(inbox: Inbox, log_in: Login) -> kopf.OperatorRegistry:
 
     @kopf.on.event(GROUP, VERSION, Rollback.info.plural, registry=registry)
     async def rollback_seen(event: kopf.RawEvent, **_: Any) -> None:
-        if event["type"] != "DELETED":
-            inbox.on_rollback(_body(event))
+        inbox.on_rollback(_body(event), deleted=event["type"] == "DELETED")
 
     return registry
 

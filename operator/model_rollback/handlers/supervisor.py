@@ -40,8 +40,8 @@ class _Forwarder:
     def on_system(self, body: Mapping[str, Any], *, deleted: bool) -> None:
         self._loop.call_soon_threadsafe(lambda: self._inbox.on_system(body, deleted=deleted))
 
-    def on_rollback(self, body: Mapping[str, Any]) -> None:
-        self._loop.call_soon_threadsafe(lambda: self._inbox.on_rollback(body))
+    def on_rollback(self, body: Mapping[str, Any], *, deleted: bool) -> None:
+        self._loop.call_soon_threadsafe(lambda: self._inbox.on_rollback(body, deleted=deleted))
 
 
 class Watcher:

@@ -35,6 +35,7 @@ IMMUTABLE: Final = (
     "targetVersion",
     "fromVersion",
     "fromDigest",
+    "targetDigest",
     "reason",
     "requestedBy",
 )
@@ -71,6 +72,14 @@ class RollbackSpec(ApiModel):
     ]
     type: Annotated[Literal["Incident"], Field(description="`Incident`: started by a breach.")]
     target_version: Annotated[VersionName, Field(description="The version to put back. Example: `v12`.")]
+    target_digest: Annotated[
+        str,
+        Field(
+            max_length=64,
+            pattern="^([0-9a-f]{64})?$",
+            description="sha256 of its pin values, so that a name that moves cannot change what is put back. Example: `77aa…`.",
+        ),
+    ] = ""
     reason: Annotated[Text, Field(description="Why, in words. Example: `accuracy-drop 0.81 < 0.90 for 2m`.")]
     from_version: Annotated[VersionName, Field(description="The version judged bad. Example: `v13`.")]
     from_digest: Annotated[
@@ -282,8 +291,8 @@ class Rollback(StatusModel):
         short="rbk",
         columns=(
             Column("MODEL", ".spec.modelDeploymentRef.name"),
-            Column("FROM", ".status.fromVersion"),
-            Column("TO", ".status.toVersion"),
+            Column("FROM", ".spec.fromVersion"),
+            Column("TO", ".spec.targetVersion"),
             Column("TYPE", ".spec.type"),
             Column("STEP", ".status.currentStep", description="The running step, or where it halted"),
             Column("RESULT", ".status.result"),

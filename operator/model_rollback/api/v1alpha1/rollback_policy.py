@@ -208,7 +208,7 @@ class ExpectVersion(ApiModel):
     value: Annotated[
         Text | None,
         Field(
-            description="What must stand there; default: the name of the version rolled back to. Example: `v12`."
+            description="What must stand there; default: what the target version calls itself in the label `app.kubernetes.io/version`, else its name. Example: `v12`."
         ),
     ] = None
 
