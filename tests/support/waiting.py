@@ -20,10 +20,12 @@ def wait_until(
     accept: Callable[[Seen], object] = bool,
     describe: str = "",
     retry_on: tuple[type[Exception], ...] = (AssertionError,),
+    every: float = POLL_SECONDS,
 ) -> Seen:
     """Call `look` until `accept` is true of its answer, and return that answer.
 
-    `timeout` is in seconds. An exception listed in `retry_on` counts as "not yet"; any other one is raised at once.
+    `timeout`, and `every` between two looks, are in seconds. An exception listed in `retry_on` counts as "not yet";
+    any other one is raised at once.
     Looks at least once after the deadline, so that a slow machine is no reason to fail.
     Raises DeadlineExceededError with the last answer or exception.
     """
@@ -40,4 +42,4 @@ def wait_until(
         if late:
             what = describe or getattr(look, "__name__", "the condition")
             raise DeadlineExceededError(f"waited {timeout:g} s for {what}; {last}")
-        time.sleep(POLL_SECONDS)
+        time.sleep(every)
