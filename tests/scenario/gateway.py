@@ -90,6 +90,8 @@ class Gateway:
 
     async def _end(self) -> None:
         await self._runner.cleanup()
+        assert self._session.connector is not None
+        await self._session.connector.close(abort_ssl=True)
         await self._session.close()
         # Transports that were closed say so to their protocols in the next turns of the loop.
         for _ in range(10):
@@ -106,7 +108,7 @@ class Gateway:
         if status is not None:
             return web.json_response({"kind": "Status", "code": status, "message": "not now"}, status=status)
         headers = {k: v for k, v in request.headers.items() if k.lower() not in _HOP_BY_HOP}
-        body = await request.read()
+        body = await request.read() if request.can_read_body else None
         async with self._session.request(
             method, self._upstream + target, headers=headers, data=body, timeout=aiohttp.ClientTimeout()
         ) as answer:
@@ -120,8 +122,8 @@ class Gateway:
 async def _relay(request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:
     headers = {k: v for k, v in answer.headers.items() if k.lower() not in _HOP_BY_HOP}
     relayed = web.StreamResponse(status=answer.status, headers=headers)
-    await relayed.prepare(request)
     try:
+        await relayed.prepare(request)
         async for chunk in answer.content.iter_any():
             await relayed.write(chunk)
         await relayed.write_eof()

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.cluster
 RESTARTS = "model_rollback_watcher_restarts_total"
 
 
-def test_a_rollback_goes_on_while_the_watches_of_our_kinds_are_refused(
+def test_a_rollback_goes_on_while_our_kinds_cannot_be_watched(
     world: World, operators: Operators, kubectl: Kubectl, tmp_path: Path
 ) -> None:
     direct = service_account_kubeconfig(kubectl, world.namespace, SERVICE_ACCOUNT, tmp_path)
@@ -29,12 +29,11 @@ def test_a_rollback_goes_on_while_the_watches_of_our_kinds_are_refused(
         world.quality(BAD)
         wait_until(world.rollbacks, 60, describe="a Rollback")
 
-        gateway.fail(_refuse_watches_of_our_kinds)
-        wait_until(lambda: operator.metric(RESTARTS), 60, describe="a restart of kopf")
+        gateway.fail(_lose_our_kinds)
         world.wait_for_image("v12")
         world.quality(GOOD)
         assert world.wait_for_result()["status"]["result"] == "Succeeded"
-        assert operator.process.poll() is None
+        wait_until(lambda: operator.metric(RESTARTS), 30, describe="a restart of kopf")
 
         gateway.mend()
         operator.wait_ready()
@@ -42,8 +41,9 @@ def test_a_rollback_goes_on_while_the_watches_of_our_kinds_are_refused(
         world.wait_for_condition("rollbackpolicy", "Armed", lambda c: c.get("reason") == "Suspended")
 
 
-def _refuse_watches_of_our_kinds(method: str, target: str) -> int | None:
+def _lose_our_kinds(method: str, target: str) -> int | None:
+    """As an API server does while definitions are replaced; kopf ends on it."""
     path = target.partition("?")[0]
     kinds = ("/modeldeployments", "/rollbackpolicies", "/rollbacks")
     is_collection = "/apis/modelrollback.dev/" in path and path.endswith(kinds)
-    return 403 if method == "GET" and is_collection else None
+    return 404 if method == "GET" and is_collection else None
