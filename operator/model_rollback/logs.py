@@ -46,3 +46,5 @@ def configure(settings: LogSettings) -> None:
     root.setLevel(settings.level.upper())
     for name in _NOISY:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    # "OS signals are ignored" is how it is meant to be: they belong to the application.
+    logging.getLogger("kopf._core.reactor.running").setLevel(max(logging.ERROR, root.level))

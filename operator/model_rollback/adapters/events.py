@@ -249,10 +249,19 @@ def _namespace(obj: Object) -> str:
 
 
 def _key(notice: Notice) -> tuple[str, ...]:
-    """What makes two notices the same: numbers in the note may differ, names with digits in them may not."""
+    """What makes two notices the same: numbers in the note may differ, names with digits in them and the object that
+    it is about may not."""
     metadata: Mapping[str, Any] = notice.regarding.get("metadata") or {}
     uid = str(metadata.get("uid") or f"{_namespace(notice.regarding)}/{metadata.get('name')}")
-    return uid, str(notice.reason), notice.action, str(notice.warning), _NUMBER.sub("#", notice.note)
+    related: Mapping[str, Any] = (notice.related or {}).get("metadata") or {}
+    return (
+        uid,
+        str(related.get("uid", "")),
+        str(notice.reason),
+        notice.action,
+        str(notice.warning),
+        _NUMBER.sub("#", notice.note),
+    )
 
 
 def _micro_time(moment: datetime) -> str:

@@ -187,7 +187,9 @@ def _conditions(
         said["Stalled"] = say("Stalled", True, Reason.INVALID_SPEC, o.problem)
         said["Ready"] = say("Ready", False, Reason.INVALID_SPEC, o.problem)
         return said
-    said["Ready"] = say("Ready", True, Reason.READY, f"{len(o.policy.triggers)} triggers are evaluated")
+    said["Ready"] = say(
+        "Ready", True, Reason.READY, f"evaluated: {', '.join(t.name for t in o.policy.triggers)}"[:1024]
+    )
     if armed and o.refused:
         said["Armed"] = say("Armed", False, Reason.FORBIDDEN, f"a rollback could not be started: {o.refused}")
     elif armed and o.system is not None:

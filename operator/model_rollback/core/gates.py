@@ -125,10 +125,17 @@ def _cooldown_active(o: Observation) -> Blocked | None:
 
 
 def _already_at_target(o: Observation) -> Blocked | None:
-    """Strategy Pinned, and the pinned version is what runs."""
-    pinned = o.policy.target.version if o.policy is not None else None
-    if pinned is not None and pinned == o.status.current_version:
-        return Blocked(Reason.ALREADY_AT_TARGET, f"the pinned target {pinned} is what runs now")
+    """What would be put back is what runs: the pinned version, or the only Verified one."""
+    if o.policy is None or o.system is None:
+        return None
+    target, current = o.policy.target, o.status.current_version
+    if target.strategy == "Pinned" and target.version == current:
+        return Blocked(Reason.ALREADY_AT_TARGET, f"the pinned target {current} is what runs now")
+    verified = target.strategy == "LastVerified" and o.status.last_verified_version == current
+    if verified and choose(target, o.system, o.status, now=o.now).candidate is None:
+        return Blocked(
+            Reason.ALREADY_AT_TARGET, f"{current}, the only Verified version to go back to, is what runs now"
+        )
     return None
 
 

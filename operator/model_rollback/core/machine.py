@@ -160,7 +160,7 @@ def preflight_waits(status: RollbackStatus, reason: Reason, message: str, *, at:
 
 def preflight_passed(status: RollbackStatus, *, at: datetime) -> RollbackStatus:
     """Every patch passed its dry run under the identity that will write."""
-    names = ", ".join(s.name for s in status.steps)
+    names = ", ".join(s.name for s in status.steps if s.action == "Revert")
     return _move(
         status,
         Cause.PREFLIGHT_PASSED,

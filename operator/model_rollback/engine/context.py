@@ -35,6 +35,7 @@ class World:
     announcer: Announcer
     look_at_targets: Callable[[Key], Awaitable[None]]
     introduce_policy: Callable[[Object], None]
+    track: Callable[[Key], None]
     epoch: int
 
 

@@ -88,5 +88,5 @@ class Reverting:
             version = c.rollback.spec.from_version
             c.tell(
                 Reason.VERSION_QUARANTINED,
-                f"{version} is no rollback target until {until:%Y-%m-%d %H:%M} UTC",
+                f"{version} will not be rolled back to until {until:%Y-%m-%d %H:%M} UTC",
             )

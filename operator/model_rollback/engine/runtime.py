@@ -49,6 +49,7 @@ class Runtime:
                 announcer,
                 look_at_targets=self.targets.refresh,
                 introduce_policy=lambda body: self.on_policy(body, deleted=False),
+                track=self._wakeups.wake,
                 epoch=epoch,
             )
         )

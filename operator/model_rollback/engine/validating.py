@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from model_rollback.api.reasons import Reason
+from model_rollback.api.types import format_duration
 from model_rollback.api.v1alpha1.rollback import Step
 from model_rollback.core import machine
 from model_rollback.engine.context import Context, Pause
@@ -87,7 +88,10 @@ class Validating:
             return None
         if since is not None and now - since >= c.procedure.duration:
             await c.write(lambda s: machine.validated(s, at=now))
-            c.tell(Reason.VALIDATION_PASSED, f"{len(answers)} probes passed since {since:%H:%M:%S} UTC")
+            c.tell(
+                Reason.VALIDATION_PASSED,
+                f"{', '.join(a.probe for a in answers)} passed for {format_duration(c.procedure.duration)}",
+            )
             return None
         if not passed and now > self._limit(step):
             unknown = [f"{a.probe}: {a.message}" for a in answers if a.state == "Unknown"]

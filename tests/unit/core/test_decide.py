@@ -267,7 +267,7 @@ def test_an_invalid_policy_is_stalled_until_it_is_mended():
 def test_the_first_gate_that_blocks_is_the_reason_of_armed_false():
     decision = decided(breached(), status=make_status("v12"))
 
-    assert said(decision, "Armed") == ("False", "NoSafeTarget")
+    assert said(decision, "Armed") == ("False", "AlreadyAtTarget")
     assert decision.start is None
 
 
