@@ -14,7 +14,10 @@ def test_promql_that_does_not_parse(protected: World) -> None:
     protected.apply(broken)
 
     stalled = protected.wait_for_condition("rollbackpolicy", "Stalled", is_("True", "InvalidSpec"), "broken")
-    assert "spec.triggers.0.query is not valid PromQL" in stalled["message"]
+    assert (
+        "spec.triggers.0.query is not valid PromQL: unexpected end of input inside braces"
+        in stalled["message"]
+    )
     assert protected.condition("rollbackpolicy", "Ready", "broken")["reason"] == "InvalidSpec"
     assert protected.condition("rollbackpolicy", "Armed", "broken")["reason"] == "InvalidSpec"
     assert protected.wait_for_event("InvalidSpec")[0]["regarding"]["name"] == "broken"
