@@ -86,6 +86,11 @@ BLOCKED = {
         Reason.ALREADY_AT_TARGET,
         "the pinned target v13 is what runs now",
     ),
+    "the only Verified version is what runs": (
+        {"status": make_status("v12")},
+        Reason.ALREADY_AT_TARGET,
+        "v12, the only Verified version to go back to, is what runs now",
+    ),
     "no version to go back to": (
         {"status": make_status("v13", recorded("v12", safe="Unverified"))},
         Reason.NO_SAFE_TARGET,
