@@ -4,7 +4,7 @@ READY := $(PYTHON) hack/ready.py
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: bench help demo demo-stop test faults check lint types contract generated format clean
+.PHONY: bench help demo demo-stop test faults realnode check lint types contract generated format clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,6 +17,11 @@ demo-stop: ## End and remove what `make demo KEEP=1` left up
 
 test: ## Run the tests on a real API server and Prometheus; ARGS="-k name" is passed to pytest
 	@$(READY) --tools --times pytest $(ARGS)
+
+realnode: ## The tests that need containers: as root on Debian; docs/how-to/run-on-a-real-node.md
+	@hack/localcluster/localcluster check
+	@hack/localcluster/localcluster build --tools realnode >/dev/null
+	@$(READY) --tools --times pytest -m realnode $(ARGS)
 
 faults: ## Kill the operator at random moments, up to three times in a run; FAULTS=1000 runs instead of 100
 	@$(READY) --tools --times pytest tests/kills/random_kills.py $(ARGS)

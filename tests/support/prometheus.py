@@ -65,6 +65,12 @@ class Prometheus:
     def exporter(self, job: str, *, interval: str = SCRAPE_INTERVAL) -> Exporter:
         """A new exporter in this process, scraped as `job` every `interval` until the test ends."""
         exporter = self._exporters.enter_context(Exporter(job))
+        self.scrape(job, exporter.address, interval=interval)
+        self.scraped(exporter)
+        return exporter
+
+    def scrape(self, job: str, address: str, *, interval: str = SCRAPE_INTERVAL, **labels: str) -> None:
+        """Scrape what listens at `address` (host:port) as `job` until the test ends; its series get `labels`."""
         self._jobs.append(job)
         self._rewrite_jobs(
             add=[
@@ -72,12 +78,10 @@ class Prometheus:
                     "job_name": job,
                     "scrape_interval": interval,
                     "scrape_timeout": interval,
-                    "static_configs": [{"targets": [exporter.address]}],
+                    "static_configs": [{"targets": [address], "labels": labels}],
                 }
             ]
         )
-        self.scraped(exporter)
-        return exporter
 
     def scraped(self, exporter: Exporter, timeout: float = 30.0) -> None:
         """Wait until everything that the exporter says now can be queried."""

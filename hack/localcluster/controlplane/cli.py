@@ -12,6 +12,7 @@ from . import building, clusters, removal, watchdog
 from .console import say
 from .errors import LocalClusterError
 from .interruption import Interrupted, raise_on_signals
+from .places import cluster_dir
 from .processes import require_identity
 from .realnode import inside, node
 from .record import all_records
@@ -73,6 +74,8 @@ def _parser() -> argparse.ArgumentParser:
     load.add_argument("archive", metavar="ARCHIVE", type=Path)
     inner.add_argument("programs", metavar="PROGRAMS", type=Path)
 
+    check = commands.add_parser("check", help="tell whether a real node can run here, and what is missing")
+    check.set_defaults(run=_check)
     commands.add_parser("list", help="print the clusters there are").set_defaults(run=_list)
     reap = commands.add_parser("reap", help="remove clusters whose owner has ended")
     reap.set_defaults(run=lambda _chosen: removal.reap())
@@ -103,7 +106,14 @@ def _build(chosen: argparse.Namespace) -> None:
     print(building.provide(chosen.tools))
 
 
+def _check(_chosen: argparse.Namespace) -> None:
+    node.require(cluster_dir("check"))
+    say("a real node can run here")
+
+
 def _up(chosen: argparse.Namespace) -> None:
+    if chosen.node == "real":
+        node.require(cluster_dir(chosen.name))
     owner = None if chosen.keep else require_identity(os.getppid() if chosen.owner is None else chosen.owner)
     wanted = clusters.Wanted(
         name=chosen.name,

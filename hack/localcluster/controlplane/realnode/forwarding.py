@@ -11,11 +11,13 @@ def forward(address: str, ports: Iterable[int]) -> None:
 
 
 async def _serve(address: str, ports: tuple[int, ...]) -> None:
-    servers = [await _server(address, port) for port in ports]
+    servers = [await forwarder(address, port) for port in ports]
     await asyncio.gather(*(server.serve_forever() for server in servers))
 
 
-async def _server(address: str, port: int) -> asyncio.Server:
+async def forwarder(address: str, port: int) -> asyncio.Server:
+    """A server at `address` whose connections go on to the same port of 127.0.0.1."""
+
     async def bring(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port)
