@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from tests.kills.oracle import PinRecords, violations
 from tests.kills.trial import Aftermath, Fault, FaultDidNotHappenError, Ground, Trial
 
-AT_ONCE = int(os.environ.get("KILLS_AT_ONCE", "4"))
+AT_ONCE = int(os.environ.get("KILLS_AT_ONCE", max(4, 2 * (os.cpu_count() or 1))))
 """Trials mostly wait for ticks, so there may be more of them than processors."""
 
 _ATTEMPTS = 3

@@ -21,7 +21,8 @@ from tests.support.operator import SERVICE_ACCOUNT, OperatorProcess, Operators, 
 from tests.support.waiting import wait_until
 
 OURS = "modelrollback.dev/v1alpha1"
-PATIENCE = 90.0
+PATIENCE = 180.0
+"""Seconds for each leg of a trial: generous, because the machine may be busy with other things."""
 QUIET_TICKS = 3
 LOOK_SECONDS = 0.25
 _EVALUATIONS = "model_rollback_evaluations_total"
@@ -231,4 +232,9 @@ def _model_deployment() -> systems.Manifest:
 
 def _policy(namespace: str) -> systems.Manifest:
     """No cooldown: if a second Rollback does not come, that is because the breach is answered."""
-    return systems.policy(namespace, validation={"settle": "0s", "duration": "1s"}, guards={"cooldown": "0s"})
+    return systems.policy(
+        namespace,
+        validation={"settle": "0s", "duration": "1s"},
+        guards={"cooldown": "0s"},
+        execution={"stepTimeout": "120s"},
+    )
