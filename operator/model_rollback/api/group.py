@@ -25,3 +25,8 @@ LABEL_VERSION: Final = f"{GROUP}/version"
 
 LABEL_APP_VERSION: Final = "app.kubernetes.io/version"
 ANNOTATION_RESTARTED_AT: Final = "kubectl.kubernetes.io/restartedAt"
+
+
+def label_value(name: str) -> str:
+    """A name as the value of a label: at most 63 characters, and no dot or dash at the cut."""
+    return name[:63].rstrip("-._")

@@ -205,9 +205,13 @@ def consume(
 
 
 def consume_written(
-    triggers: Sequence[TriggerStatus], evidence: Sequence[Evidence], rollback: str
+    triggers: Sequence[TriggerStatus], evidence: Sequence[Evidence], rollback: str, *, episode: int
 ) -> tuple[TriggerStatus, ...]:
-    """The same for what the policy's status says."""
+    """The same for what the policy's status says.
+
+    A breach that was never written, because the process died in the tick that saw it, is written now: `episode` is
+    the one that it belongs to.
+    """
     answered = {e.trigger: e for e in evidence}
 
     def mark(status: TriggerStatus) -> TriggerStatus:
@@ -217,6 +221,22 @@ def consume_written(
         if status.state == "Healthy" and status.observed_at > found.observed_at:
             return status
         since = status.breaching_since or found.breaching_since
-        return status.model_copy(update={"consumed_by": rollback, "breaching_since": since})
+        changes = {"consumed_by": rollback, "breaching_since": since, "episode": episode}
+        return status.model_copy(update=changes)
 
-    return tuple(mark(t) for t in triggers)
+    written = {t.name for t in triggers}
+    missing = [_as_written(e, rollback, episode) for e in evidence if e.trigger not in written]
+    return (*(mark(t) for t in triggers), *missing)
+
+
+def _as_written(evidence: Evidence, rollback: str, episode: int) -> TriggerStatus:
+    return TriggerStatus(
+        name=evidence.trigger,
+        state="Breached",
+        value=evidence.value,
+        observed_at=evidence.observed_at,
+        since=evidence.observed_at,
+        breaching_since=evidence.breaching_since,
+        consumed_by=rollback,
+        episode=episode,
+    )

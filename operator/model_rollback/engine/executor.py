@@ -6,7 +6,7 @@ from datetime import timedelta
 import structlog
 
 from model_rollback import telemetry
-from model_rollback.api.group import LABEL_MODEL_DEPLOYMENT, LABEL_POLICY
+from model_rollback.api.group import LABEL_MODEL_DEPLOYMENT, LABEL_POLICY, label_value
 from model_rollback.api.reasons import Reason
 from model_rollback.api.v1alpha1 import RollbackStatus
 from model_rollback.api.v1alpha1.meta import LocalRef
@@ -106,7 +106,10 @@ class Executor:
             attempt=status.attempt,
             digest=status.current_digest,
         )
-        labels = {LABEL_MODEL_DEPLOYMENT: system.ref.name[:63], LABEL_POLICY: policy.ref.name[:63]}
+        labels = {
+            LABEL_MODEL_DEPLOYMENT: label_value(system.ref.name),
+            LABEL_POLICY: label_value(policy.ref.name),
+        }
         ref = ObjectRef(system.ref.api_version, "Rollback", system.ref.namespace, name)
         written = spec.model_dump(mode="json", by_alias=True, exclude_none=True)
         body = lock.rollback_body(system, name, written, labels, start.evidence)
@@ -255,7 +258,9 @@ class Executor:
                 (run.rollback.ref.namespace, run.rollback.spec.policy_ref.name)
             )
             if policy is not None:
-                await lock.close_policy(self._world.objects, policy, run.rollback, finished_at=now)
+                await lock.close_policy(
+                    self._world.objects, policy, run.rollback, episode=system.status.episode, finished_at=now
+                )
             await lock.release(self._world.objects, system, run.rollback, finished_at=now)
             self._world.announcer.tell(
                 Reason.ROLLBACK_ABORTED,

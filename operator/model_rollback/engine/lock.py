@@ -131,7 +131,7 @@ async def release_quarantine(objects: Objects, system: SystemEntry, rollback: st
 
 
 async def close_policy(
-    objects: Objects, policy: PolicyEntry, rollback: RollbackEntry, *, finished_at: datetime
+    objects: Objects, policy: PolicyEntry, rollback: RollbackEntry, *, episode: int, finished_at: datetime
 ) -> None:
     """Marks the breaches as answered by this Rollback, and notes its result, in one write.
 
@@ -145,7 +145,7 @@ async def close_policy(
         policy.memories = consume(policy.memories, evidence, rollback.ref.name)
 
         def change(status: RollbackPolicyStatus) -> RollbackPolicyStatus:
-            triggers = consume_written(status.triggers, evidence, rollback.ref.name)
+            triggers = consume_written(status.triggers, evidence, rollback.ref.name, episode=episode)
             return status.model_copy(update={"triggers": triggers, "last_rollback": last})
 
         await write_status(objects, policy, change)

@@ -7,7 +7,7 @@ immutable; its name follows from the values, so making it twice is a conflict th
 import contextlib
 from typing import Any, Final
 
-from model_rollback.api.group import API_VERSION, LABEL_MODEL_DEPLOYMENT, LABEL_VERSION
+from model_rollback.api.group import API_VERSION, LABEL_MODEL_DEPLOYMENT, LABEL_VERSION, label_value
 from model_rollback.core.pins import Values, digest, show_all, version_digest
 from model_rollback.engine.held import Held
 from model_rollback.errors import Conflict
@@ -33,7 +33,7 @@ async def keep(objects: Objects, owner: Held[Any], version: str, values: Values)
         "metadata": {
             "name": name,
             "namespace": owner.ref.namespace,
-            "labels": {LABEL_MODEL_DEPLOYMENT: owner.ref.name[:63], LABEL_VERSION: version},
+            "labels": {LABEL_MODEL_DEPLOYMENT: label_value(owner.ref.name), LABEL_VERSION: version},
             "ownerReferences": [
                 {"apiVersion": API_VERSION, "kind": owner.ref.kind, "name": owner.ref.name, "uid": owner.uid}
             ],

@@ -206,7 +206,13 @@ class RollbackRun:
             policy = await c.find_policy()
             if policy is not None:
                 with contextlib.suppress(NotFound):
-                    await lock.close_policy(c.world.objects, policy, c.rollback, finished_at=finished_at)
+                    await lock.close_policy(
+                        c.world.objects,
+                        policy,
+                        c.rollback,
+                        episode=c.system.status.episode,
+                        finished_at=finished_at,
+                    )
             await c.world.look_at_targets((c.system.ref.namespace, c.system.ref.name))
             with contextlib.suppress(NotFound):
                 await lock.release(c.world.objects, c.system, c.rollback, finished_at=finished_at)

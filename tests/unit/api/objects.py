@@ -48,6 +48,7 @@ ROLLBACK: Final[Document] = {
         "targetVersion": "v12",
         "fromVersion": "v13",
         "fromDigest": "9c41" * 16,
+        "targetDigest": "77aa" * 16,
         "reason": "accuracy 0.81 < 0.90 for 2m",
         "requestedBy": {"kind": "Policy", "name": "recommender"},
     },
@@ -307,6 +308,7 @@ UPDATES: Final = (
     Update("another target", RUNNING, {}, {"spec.targetVersion": "v11"}, "targetVersion"),
     Update("another bad version", RUNNING, {}, {"spec.fromVersion": "v14"}, "fromVersion"),
     Update("another digest", RUNNING, {}, {"spec.fromDigest": "0" * 64}, "fromDigest"),
+    Update("another digest to put back", RUNNING, {}, {"spec.targetDigest": "0" * 64}, "targetDigest"),
     Update("another reason", RUNNING, {}, {"spec.reason": "because"}, "reason"),
     Update("another requester", RUNNING, {}, {"spec.requestedBy.name": "x"}, "requestedBy"),
 )  # fmt: skip

@@ -299,7 +299,7 @@ class Story:
         if self.system.active_rollback:
             name, evidence = self.rollbacks[-1]
             self.memories = consume(self.memories, evidence, name)
-            marked = consume_written(self.written.triggers, evidence, name)
+            marked = consume_written(self.written.triggers, evidence, name, episode=self.system.episode)
             self.written = self.written.model_copy(update={"triggers": marked})
             released = {"active_rollback": "", "attempt": self.system.attempt + 1}
             self.system = self.system.model_copy(update=released)

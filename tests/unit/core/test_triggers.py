@@ -283,16 +283,26 @@ def test_a_breach_is_marked_in_the_written_status_unless_it_ended_after_the_evid
         ],
         [evidence()],
         "r",
+        episode=7,
     )
 
     assert (marked.consumed_by, open_too.consumed_by, never.consumed_by) == ("r", "r", "")
-    assert consume_written([since_then], [evidence()], "r") == (since_then,)
-    (filled,) = consume_written([written("NoData")], [evidence()], "r")
+    assert consume_written([since_then], [evidence()], "r", episode=7) == (since_then,)
+    (filled,) = consume_written([written("NoData")], [evidence()], "r", episode=7)
     assert (filled.consumed_by, filled.breaching_since) == ("r", at(-120))
 
 
+def test_a_breach_that_was_never_written_is_written_as_answered():
+    (made,) = consume_written([], [evidence()], "r", episode=7)
+
+    after = play(make_trigger(), "bb", restore(made, NOW), start=1, episode=7)
+
+    assert (made.state, made.consumed_by, made.episode) == ("Breached", "r", 7)
+    assert [m.consumed_by for m in after] == ["r", "r"], "the same breach has had its Rollback"
+
+
 def test_a_restart_after_consuming_does_not_open_the_breach_again():
-    (marked,) = consume_written([written("Breached", since=NOW)], [evidence()], "r")
+    (marked,) = consume_written([written("Breached", since=NOW)], [evidence()], "r", episode=7)
 
     after = play(make_trigger(), "-b", restore(marked, NOW), start=1, episode=7)
 

@@ -76,10 +76,10 @@ class RollbackSpec(ApiModel):
         str,
         Field(
             max_length=64,
-            pattern="^([0-9a-f]{64})?$",
+            pattern="^[0-9a-f]{64}$",
             description="sha256 of its pin values, so that a name that moves cannot change what is put back. Example: `77aa…`.",
         ),
-    ] = ""
+    ]
     reason: Annotated[Text, Field(description="Why, in words. Example: `accuracy-drop 0.81 < 0.90 for 2m`.")]
     from_version: Annotated[VersionName, Field(description="The version judged bad. Example: `v13`.")]
     from_digest: Annotated[
