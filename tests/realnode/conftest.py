@@ -1,9 +1,10 @@
 """A cluster with a real node, the operator installed in it by the chart, and a model whose images really run."""
 
+import functools
 import os
 import subprocess
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -32,26 +33,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def archives(scratch: Path) -> dict[str, Path]:
-    """The images of the operator and of the model's versions, built from their Dockerfiles, by name."""
-    built = {}
-    for number, (image, options) in enumerate(IMAGES.items()):
-        archive = scratch / f"image-{number}.tar"
-        command = [places.ROOT / "hack/image/build", *options, image, archive]
+def archive(scratch: Path) -> Callable[[str], Path]:
+    """`archive(image)`: one of IMAGES, built from its Dockerfile once in this run."""
+
+    @functools.cache
+    def build(image: str) -> Path:
+        path = scratch / f"{image.rpartition('/')[2].replace(':', '-')}.tar"
+        command = [places.ROOT / "hack/image/build", *IMAGES[image], image, path]
         done = subprocess.run(command, capture_output=True, text=True, timeout=800, check=False)
         assert done.returncode == 0, f"{image} was not built: {done.stderr[-3000:]}"
-        built[image] = archive
-    return built
+        return path
+
+    return build
 
 
 @pytest.fixture(scope="session")
-def node(request: pytest.FixtureRequest, archives: dict[str, Path]) -> Iterator[Node]:
+def node(request: pytest.FixtureRequest, archive: Callable[[str], Path]) -> Iterator[Node]:
     """The cluster of this run, as its tool describes it, with all images on its node."""
+    built = [archive(image) for image in IMAGES]
     name = f"real-{uuid.uuid4().hex[:8]}"
     try:
         places.localcluster("up", name, "--node=real", f"--owner={os.getpid()}")
-        for archive in archives.values():
-            places.localcluster("load", name, str(archive))
+        for path in built:
+            places.localcluster("load", name, str(path))
         yield Node(name, places.local_cluster(name))
     except places.PlaceError as error:
         pytest.fail(str(error), pytrace=False)

@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,13 +76,13 @@ def name() -> Iterator[str]:
 
 @pytest.mark.parametrize("end", ["down", "the owner is killed"])
 def test_nothing_is_left(
-    end: str, name: str, owner: subprocess.Popen[bytes], archives: dict[str, Path]
+    end: str, name: str, owner: subprocess.Popen[bytes], archive: Callable[[str], Path]
 ) -> None:
     layout = Layout(cluster_dir(name))
     machine = Machine(layout.interface, layout.cgroup, layout.cluster)
     before = (settings(), rules())
     places.localcluster("up", name, "--node=real", f"--owner={owner.pid}", "--no-prometheus")
-    places.localcluster("load", name, str(archives[model_image("v12")]))
+    places.localcluster("load", name, str(archive(model_image("v12"))))
     about = places.local_cluster(name)
     kubectl = Kubectl(
         Path(about["LOCALCLUSTER_BIN"]) / "kubectl", os.environ | {"KUBECONFIG": about["KUBECONFIG"]}
