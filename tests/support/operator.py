@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,17 +31,27 @@ def grant_rights(helm: Helm, kubectl: Kubectl, namespace: str) -> None:
     if "modelrollback.dev" not in kubectl("get", "customresourcedefinitions", "--output=name"):
         kubectl("apply", "--server-side", f"--filename={places.ROOT / 'crds'}")
         kubectl("wait", "--for=condition=Established", f"--filename={places.ROOT / 'crds'}")
-    rendered = helm(
+    kubectl.apply(
+        _rights(helm.program, tuple(helm.environment.items())).replace(_ANY, namespace), namespace=namespace
+    )
+
+
+_ANY = "namespace-of-the-test"
+
+
+@cache
+def _rights(program: Path, environment: tuple[tuple[str, str], ...]) -> str:
+    """The chart's rights for one namespace, rendered once for a test run."""
+    return Helm(program, dict(environment))(
         "template",
         "operator",
         CHART,
         "--set",
-        f"watchNamespaces={{{namespace}}}",
+        f"watchNamespaces={{{_ANY}}}",
         "--show-only=templates/rbac.yaml",
         "--show-only=templates/serviceaccount.yaml",
-        namespace=namespace,
+        namespace=_ANY,
     )
-    kubectl.apply(rendered, namespace=namespace)
 
 
 @dataclass

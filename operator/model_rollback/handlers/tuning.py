@@ -21,6 +21,8 @@ def tuned(namespaces: Collection[str]) -> kopf.OperatorSettings:
     settings.watching.connect_timeout = 10
     settings.watching.reconnect_backoff = 1
     settings.networking.request_timeout = 30
+    # Then kopf ends and its supervisor starts it again; with kopf's own back-offs it would be blind for a minute.
+    settings.networking.error_backoffs = (1, 1, 2)
     settings.queueing.worker_limit = 50
     settings.queueing.exit_timeout = 1
     return settings
