@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from model_rollback.api.reasons import Reason
-from model_rollback.api.v1alpha1.rollback_policy import HttpProbe
+from model_rollback.api.v1alpha1.probe import HttpProbe
 
 Object = Mapping[str, Any]
 """A Kubernetes object as JSON."""

@@ -6,6 +6,7 @@ from tests.scenario import systems
 from tests.scenario.world import BAD, GOOD, World, is_
 from tests.support.audit import Audit
 from tests.support.operator import OperatorProcess
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.cluster
 
@@ -14,6 +15,7 @@ def test_a_missing_deployment(protected: World, operator: OperatorProcess) -> No
     protected.delete("deployment")
     ready = protected.wait_for_condition("modeldeployment", "Ready", is_("False", "TargetsMissing"))
     assert "Deployment recommender does not exist" in ready["message"]
+    protected.wait_for_event("TargetsMissing")
     armed = protected.wait_for_condition("rollbackpolicy", "Armed", is_("False", "TargetsMissing"))
     assert "Deployment recommender does not exist" in armed["message"]
     protected.quality(BAD)
@@ -24,6 +26,7 @@ def test_a_missing_deployment(protected: World, operator: OperatorProcess) -> No
     protected.quality(GOOD)
     protected.deploy("v13")
     protected.wait_for_condition("modeldeployment", "Ready", is_("True"))
+    protected.wait_for_event("TargetsAvailable")
     armed = protected.wait_for_condition("rollbackpolicy", "Armed", is_("True"))
     assert "v12" in armed["message"]
 
@@ -48,6 +51,11 @@ def test_a_right_that_was_taken_away_and_given_back(protected: World, audit: Aud
         assert "nothing is written" in planned["message"]
         assert 'cannot patch resource "deployments"' in planned["message"]
         assert protected.image().endswith(":v13")
+        wait_until(
+            lambda: protected.kinds_told("PreflightRefused"),
+            accept={"Rollback", "ModelDeployment", "RollbackPolicy", "Deployment"}.__eq__,
+            describe="the Event on all four objects",
+        )
     protected.wait_for_image("v12")
     protected.quality(GOOD)
     assert protected.wait_for_result()["status"]["result"] == "Succeeded"

@@ -14,7 +14,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from model_rollback.adapters.connection import user_agent
-from model_rollback.api.v1alpha1.rollback_policy import HttpProbe
+from model_rollback.api.v1alpha1.probe import HttpProbe
 from model_rollback.ports import ProbeAnswer
 
 TIMEOUT: Final = 5.0

@@ -58,7 +58,10 @@ class Reason(StrEnum):
     RUNNING = "Running"
     PENDING = "Pending"
 
+    PREFLIGHT_REFUSED = "PreflightRefused"
+
     # Readiness of a ModelDeployment
+    TARGETS_AVAILABLE = "TargetsAvailable"
     READY = "Ready"
     NOT_READY = "NotReady"
     NOTHING_VERIFIED = "NothingVerified"

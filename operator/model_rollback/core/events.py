@@ -34,7 +34,12 @@ class EventKind:
 
 EVENTS: Final[Mapping[Reason, EventKind]] = MappingProxyType(
     {
-        Reason.INVALID_SPEC: EventKind("The policy cannot be used as it is.", "Validate", _JUDGING, True),
+        Reason.INVALID_SPEC: EventKind(
+            "A policy or ModelDeployment cannot be used as it is.", "Validate", _JUDGING, True
+        ),
+        Reason.TARGETS_MISSING: EventKind("A target or a pin in it does not exist.", "Watch", _JUDGING, True),
+        Reason.API_UNAVAILABLE: EventKind("The targets cannot be watched.", "Watch", _JUDGING, True),
+        Reason.TARGETS_AVAILABLE: EventKind("Every target is there and watched again.", "Watch", _JUDGING),
         Reason.TRIGGER_BREACHED: EventKind("A breach begins.", "Evaluate", _JUDGING, True),
         Reason.TRIGGER_RECOVERED: EventKind(
             "The breach is over: the trigger is healthy again.", "Evaluate", _JUDGING
@@ -48,6 +53,12 @@ EVENTS: Final[Mapping[Reason, EventKind]] = MappingProxyType(
             "A Rollback cannot be started: the API server refuses.", "Rollback", _JUDGING, True
         ),
         Reason.ROLLBACK_STARTED: EventKind("A Rollback has its plan.", "Rollback", _REVERTING, True),
+        Reason.PREFLIGHT_REFUSED: EventKind(
+            "The API server refuses the dry run; it is asked again and nothing is written.",
+            "Rollback",
+            _REVERTING,
+            True,
+        ),
         Reason.VERSION_QUARANTINED: EventKind(
             "The bad version is no rollback target for a while.", "Quarantine", _ROLLING_BACK
         ),

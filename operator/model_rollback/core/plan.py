@@ -8,8 +8,9 @@ import promql_parser
 
 from model_rollback.api.group import LABEL_APP_VERSION
 from model_rollback.api.v1alpha1.model_deployment import Component, ModelDeploymentSpec
+from model_rollback.api.v1alpha1.probe import Probe, ReadinessProbe
 from model_rollback.api.v1alpha1.rollback import Procedure, Step
-from model_rollback.api.v1alpha1.rollback_policy import Probe, ReadinessProbe, RollbackPolicySpec, Trigger
+from model_rollback.api.v1alpha1.rollback_policy import RollbackPolicySpec, Trigger
 from model_rollback.core.pins import Values, digest
 
 VALIDATE = "validate"

@@ -73,7 +73,7 @@ async def release(
     def change(status: ModelDeploymentStatus) -> ModelDeploymentStatus:
         if status.active_rollback != rollback.ref.name:
             return status
-        if system.spec is not None and system.targets:
+        if system.spec is not None and system.is_known:
             status = versions.track(system.spec, status, system.targets, now=finished_at)
         moved = status.current_digest != rollback.spec.from_digest
         return status.model_copy(

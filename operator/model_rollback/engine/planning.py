@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from model_rollback.api.v1alpha1.rollback import Procedure, Step
 from model_rollback.core import candidates, plan
 from model_rollback.core.pins import Values, show_all, version_digest
 from model_rollback.engine import revisions
@@ -51,12 +52,12 @@ async def make(
         return Made(abandoned=f"{system.ref} is invalid: {system.problem}.")
     if policy is None or policy.spec is None:
         return Made(
-            abandoned=f"RollbackPolicy {spec.policy_ref.name} was deleted or is invalid before the plan was made."
+            abandoned=f"RollbackPolicy {spec.policy_ref.name} is gone or invalid, and there was no plan yet."
         )
-    values = await read_values(objects, system)
-    if values is None:
+    live = await read_values(objects, system)
+    if live is None:
         return Made(abandoned="a target disappeared before the plan was made.")
-    if _digest(values) != spec.from_digest:
+    if _digest(live) != spec.from_digest:
         return Made(superseded=f"what runs now is not {spec.from_version} any more")
     target = candidates.find(spec.target_version, spec.target_digest, system.spec, system.status)
     if target is None:
@@ -65,39 +66,48 @@ async def make(
     if quarantine is not None:
         return Made(abandoned=f"{target.version} is in quarantine by {quarantine.rollback}.")
     try:
-        wanted = await _wanted(objects, system, target, values)
+        wanted = await _wanted(objects, system, target, live)
     except NotFound as error:
         return Made(abandoned=f"the values of {target.version} are gone: {error}.")
     if wanted is None:
         return Made(
             abandoned=f"what is kept as {target.version} is not what was recorded; it was not made by us."
         )
-    live = {c: show_all(pins) for c, pins in values.items()}
-    steps = plan.make_steps(system.spec.components, live, {c: show_all(pins) for c, pins in wanted.items()})
+    steps = plan.make_steps(system.spec.components, _shown(live), _shown(wanted))
     if len(steps) == 1:
         return Made(superseded=f"{target.version} is what runs now already")
-    evidence = rollback.handed_over
     served = plan.served_version(system.spec, wanted, target.version)
-    procedure = plan.resolve_procedure(policy.spec, [e.trigger for e in evidence], served)
-    return Made(
-        {
-            "observed_generation": rollback.generation,
-            "from_version": spec.from_version,
-            "to_version": target.version,
-            "from_revision": await revisions.keep(objects, system, spec.from_version, values),
-            "to_revision": await revisions.keep(objects, system, target.version, wanted),
-            "procedure": procedure,
-            "steps": steps,
-            "plan_hash": plan.plan_hash(target.version, steps, procedure),
-            "evidence": evidence,
-            "timeline": rollback.status.timeline.model_copy(
-                update={
-                    "breached_at": min((e.breaching_since for e in evidence), default=None),
-                    "detected_at": min((e.observed_at for e in evidence), default=now),
-                }
-            ),
-        }
-    )
+    procedure = plan.resolve_procedure(policy.spec, [e.trigger for e in rollback.handed_over], served)
+    revisions_kept = {
+        "from_revision": await revisions.keep(objects, system, spec.from_version, live),
+        "to_revision": await revisions.keep(objects, system, target.version, wanted),
+    }
+    return Made(revisions_kept | _fields(rollback, target.version, steps, procedure, now))
+
+
+def _shown(values: Values) -> dict[str, dict[str, str]]:
+    return {component: show_all(pins) for component, pins in values.items()}
+
+
+def _fields(
+    rollback: RollbackEntry, to_version: str, steps: tuple[Step, ...], procedure: Procedure, now: datetime
+) -> dict[str, Any]:
+    """The status fields of a plan."""
+    evidence = rollback.handed_over
+    timeline = {
+        "breached_at": min((e.breaching_since for e in evidence), default=None),
+        "detected_at": min((e.observed_at for e in evidence), default=now),
+    }
+    return {
+        "observed_generation": rollback.generation,
+        "from_version": rollback.spec.from_version,
+        "to_version": to_version,
+        "procedure": procedure,
+        "steps": steps,
+        "plan_hash": plan.plan_hash(to_version, steps, procedure),
+        "evidence": evidence,
+        "timeline": rollback.status.timeline.model_copy(update=timeline),
+    }
 
 
 async def _wanted(

@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 
 from model_rollback import telemetry
-from model_rollback.api.conditions import find_condition
+from model_rollback.api.conditions import find_condition, truncate
 from model_rollback.api.reasons import Reason
 from model_rollback.api.v1alpha1 import RollbackStatus
 from model_rollback.core import machine
@@ -165,6 +165,9 @@ class RollbackRun:
             await c.halt("", reason, f"the dry run was refused: {message}")
             return None
         said = f"the dry run is refused, nothing is written: {message}"
+        planned = find_condition(c.status.conditions, "Planned")
+        if planned is None or (planned.reason, planned.message) != (reason, truncate(said)):
+            c.tell(Reason.PREFLIGHT_REFUSED, said, components=c.reverted)
         await c.write(lambda s: machine.preflight_waits(s, reason, said, at=c.now()))
         return Pause(c.now() + _RETRY)
 

@@ -53,7 +53,7 @@ class Runtime:
                 epoch=epoch,
             )
         )
-        tracker = Tracker(self.store, objects, self.targets, self._wakeups, clock)
+        tracker = Tracker(self.store, objects, self.targets, self._wakeups, announcer, clock)
         self._tracker = tracker
         self._evaluator = Evaluator(
             self.store, objects, self.targets, tracker, announcer, self.executor, self._introduce

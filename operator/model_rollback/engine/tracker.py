@@ -4,12 +4,15 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from model_rollback.api.conditions import Condition, find_condition
+from model_rollback.api.reasons import Reason
 from model_rollback.api.v1alpha1.model_deployment import ModelDeploymentStatus
 from model_rollback.core import versions
 from model_rollback.core.paths import PathError
 from model_rollback.core.pins import Values, read, show_all, version_digest
 from model_rollback.core.system import with_conditions
 from model_rollback.engine import revisions
+from model_rollback.engine.announcer import Announcer
 from model_rollback.engine.held import write_status
 from model_rollback.engine.store import Key, Store, SystemEntry
 from model_rollback.engine.targets import TargetWatcher, ref_of
@@ -21,14 +24,22 @@ from model_rollback.presets import target_presets
 log = structlog.get_logger(__name__)
 
 _RETRY = timedelta(seconds=5)
+_TROUBLE = (Reason.TARGETS_MISSING, Reason.API_UNAVAILABLE, Reason.INVALID_SPEC)
 
 
 class Tracker:
     """One loop for all ModelDeployments; woken by changes, asleep otherwise."""
 
     def __init__(
-        self, store: Store, objects: Objects, targets: TargetWatcher, wakeups: Wakeups[Key], clock: Clock
+        self,
+        store: Store,
+        objects: Objects,
+        targets: TargetWatcher,
+        wakeups: Wakeups[Key],
+        announcer: Announcer,
+        clock: Clock,
     ) -> None:
+        self._announcer = announcer
         self._store = store
         self._objects = objects
         self._targets = targets
@@ -40,7 +51,7 @@ class Tracker:
         while True:
             for key in await self._wakeups.due():
                 entry = self._store.systems.get(key)
-                if entry is None or not entry.is_known:
+                if entry is None or not (entry.is_known or self._targets.blindness(entry)):
                     continue
                 try:
                     await self._refresh(key, entry)
@@ -51,10 +62,15 @@ class Tracker:
                         "status could not be written", modeldeployment=str(entry.ref), error=str(error)
                     )
                     self._wakeups.at(key, self._clock.now() + _RETRY)
+                except Exception:
+                    log.exception("tracking failed; it is tried again", modeldeployment=str(entry.ref))
+                    self._wakeups.at(key, self._clock.now() + _RETRY)
 
     async def _refresh(self, key: Key, entry: SystemEntry) -> None:
+        before = find_condition(entry.status.conditions, "Ready")
         await write_status(self._objects, entry, lambda status: self._look(entry, status))
-        if entry.spec is None:
+        self._tell(entry, before, find_condition(entry.status.conditions, "Ready"))
+        if entry.spec is None or not entry.is_known:
             return
         now = self._clock.now()
         await self._record_if_stable(entry, now)
@@ -62,9 +78,21 @@ class Tracker:
         if due is not None and due > now:
             self._wakeups.at(key, due)
 
+    def _tell(self, entry: SystemEntry, before: Condition | None, after: Condition | None) -> None:
+        """Events for trouble that stops protection, and for its end; a rollout that is not ready yet is none."""
+        was = before.reason if before is not None else ""
+        if after is None or after.reason == was:
+            return
+        if after.reason in _TROUBLE:
+            self._announcer.tell(Reason(after.reason), after.message, [entry.regarding])
+        elif was in _TROUBLE:
+            self._announcer.tell(
+                Reason.TARGETS_AVAILABLE, after.message or "every target is there", [entry.regarding]
+            )
+
     def _look(self, entry: SystemEntry, status: ModelDeploymentStatus) -> ModelDeploymentStatus:
         now = self._clock.now()
-        if entry.spec is not None and entry.targets:
+        if entry.spec is not None and entry.is_known:
             status = versions.track(entry.spec, status, entry.targets, now=now)
         return with_conditions(
             entry.spec,

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from model_rollback.api.v1alpha1.probe import HttpProbe, Probe
 from model_rollback.api.v1alpha1.rollback import ProbeStatus, Procedure, Step
-from model_rollback.api.v1alpha1.rollback_policy import HttpProbe, Probe, Trigger
+from model_rollback.api.v1alpha1.rollback_policy import Trigger
 from model_rollback.core.live import LiveTarget
 from model_rollback.core.measure import measure
 from model_rollback.core.triggers import TriggerMemory, advance
