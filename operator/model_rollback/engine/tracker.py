@@ -83,12 +83,15 @@ class Tracker:
         was = before.reason if before is not None else ""
         if after is None or after.reason == was:
             return
-        if after.reason in _TROUBLE:
-            self._announcer.tell(Reason(after.reason), after.message, [entry.regarding])
+        tell, concerned = self._announcer.tell, [entry.regarding]
+        if after.reason == Reason.TARGETS_MISSING:
+            tell(Reason.TARGETS_MISSING, after.message, concerned)
+        elif after.reason == Reason.API_UNAVAILABLE:
+            tell(Reason.API_UNAVAILABLE, after.message, concerned)
+        elif after.reason == Reason.INVALID_SPEC:
+            tell(Reason.INVALID_SPEC, after.message, concerned)
         elif was in _TROUBLE:
-            self._announcer.tell(
-                Reason.TARGETS_AVAILABLE, after.message or "every target is there", [entry.regarding]
-            )
+            tell(Reason.TARGETS_AVAILABLE, f"every target is there: {after.message}", concerned)
 
     def _look(self, entry: SystemEntry, status: ModelDeploymentStatus) -> ModelDeploymentStatus:
         now = self._clock.now()
