@@ -2,6 +2,7 @@
 
 import signal
 import uuid
+from typing import Any
 
 import pytest
 
@@ -61,10 +62,21 @@ def pytest_configure(config: pytest.Config) -> None:
             raise pytest.UsageError(str(error)) from None
     if config.option.cluster_name == PYTEST_KIND_DEFAULT_NAME:
         config.option.cluster_name = f"test-{uuid.uuid4().hex[:8]}"
+    if hasattr(config, "workerinput"):  # a worker of pytest-xdist was handed the name that all of them got
+        config.option.cluster_name += f"-{config.workerinput['workerid']}"
     # pytest takes its fixtures down on KeyboardInterrupt: so a polite kill ends the cluster, and SIGINT does where a
     # shell has it ignored, as for background jobs.
     for request_to_stop in (signal.SIGINT, signal.SIGTERM):
         signal.signal(request_to_stop, signal.default_int_handler)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """What a worker of pytest-xdist has to say of its cluster's logs is said in the end, with all the others."""
+    del error
+    told = getattr(node, "workeroutput", {}).get("logs")
+    if told:
+        node.config.stash[LOGS] = "\n".join([*filter(None, [node.config.stash.get(LOGS, "")]), told])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

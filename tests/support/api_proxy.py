@@ -32,6 +32,7 @@ _HOP_BY_HOP = frozenset(
 _NOT_ASKED_FOR = _HOP_BY_HOP | {"accept-encoding"}  # so that answers can be read here
 _PATIENCE = aiohttp.ClientTimeout(total=None, sock_connect=10)
 _LARGEST = 16 * 2**20
+_CLOSING_SECONDS = 0.25
 _STOP_SECONDS = 20.0
 
 
@@ -202,12 +203,15 @@ class ApiProxy:
 
     async def _stop(self) -> None:
         await self._runner.cleanup()
-        await asyncio.gather(*self._exchanges, return_exceptions=True)
+        left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
         assert self._upstream.connector is not None
         await self._upstream.connector.close(abort_ssl=True)
         await self._upstream.close()
-        for _ in range(10):
-            await asyncio.sleep(0)  # an aborted connection is closed by callbacks that follow
+        # Aborted TLS connections are closed by callbacks that follow; aiohttp has nothing to wait for but time.
+        await asyncio.sleep(_CLOSING_SECONDS)
 
     async def _serve(self, incoming: web.Request) -> web.StreamResponse:
         if incoming.method not in MUTATING:

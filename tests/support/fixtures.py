@@ -108,7 +108,10 @@ def cluster(
 def end_failed_run(request: pytest.FixtureRequest, name: str) -> None:
     """After a failure the local control plane ends with its logs kept; where, stands above the summary."""
     if request.session.testsfailed and not request.config.option.keep_cluster:
-        request.config.stash[LOGS] = places.down_with_logs(name)
+        told = places.down_with_logs(name)
+        request.config.stash[LOGS] = told
+        if hasattr(request.config, "workeroutput"):
+            request.config.workeroutput["logs"] = told
 
 
 @pytest.fixture(scope="session")
