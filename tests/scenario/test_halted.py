@@ -41,6 +41,7 @@ def test_abort_puts_the_version_back_that_ran(world: World, operators: Operators
     assert not world.status().get("quarantined")
     assert "is finished" in world.refusal("Resume")
     world.wait_for_event("RollbackAborted")
+    world.wait_for_event("QuarantineReleased")
 
 
 def test_resume_goes_on_once_what_was_wrong_is_mended(protected: World) -> None:

@@ -65,4 +65,3 @@ class Reason(StrEnum):
     READY = "Ready"
     NOT_READY = "NotReady"
     NOTHING_VERIFIED = "NothingVerified"
-    STABILIZING = "Stabilizing"

@@ -62,6 +62,9 @@ EVENTS: Final[Mapping[Reason, EventKind]] = MappingProxyType(
         Reason.VERSION_QUARANTINED: EventKind(
             "The bad version is no rollback target for a while.", "Quarantine", _ROLLING_BACK
         ),
+        Reason.QUARANTINE_RELEASED: EventKind(
+            "A restore puts the version back, so it is a candidate again.", "Quarantine", _ROLLING_BACK
+        ),
         Reason.COMPONENT_REVERTED: EventKind(
             "A component is back and ready, or put back as before by a restore.", "Revert", _REVERTING
         ),

@@ -28,11 +28,9 @@ class Observation:
     """
 
     now: datetime
-    policy_name: str
     policy: RollbackPolicySpec | None
     problem: str
     system: ModelDeploymentSpec | None
-    system_uid: str
     status: ModelDeploymentStatus
     live: Sequence[LiveTarget]
     blind: str

@@ -155,11 +155,9 @@ class Evaluator:
             problem = f"{system.ref} is invalid: {system.problem}"
         return Observation(
             now=now,
-            policy_name=policy.ref.name,
             policy=policy.spec,
             problem=problem,
             system=system.spec if system is not None else None,
-            system_uid=system.uid if system is not None else "",
             status=system.status if system is not None else ModelDeploymentStatus(),
             live=system.targets if system is not None else [],
             blind=self._targets.blindness(system) if system is not None else "",

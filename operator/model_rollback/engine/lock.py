@@ -120,14 +120,17 @@ async def quarantine(
     return True
 
 
-async def release_quarantine(objects: Objects, system: SystemEntry, rollback: str) -> None:
-    """What was rolled back from is put back: it is no longer kept out."""
+async def release_quarantine(objects: Objects, system: SystemEntry, rollback: str) -> bool:
+    """What was rolled back from is put back: it is no longer kept out. Whether it was released by this call."""
+    if not any(q.rollback == rollback for q in system.status.quarantined):
+        return False
 
     def change(status: ModelDeploymentStatus) -> ModelDeploymentStatus:
         kept = tuple(q for q in status.quarantined if q.rollback != rollback)
         return status.model_copy(update={"quarantined": kept})
 
     await write_status(objects, system, change)
+    return True
 
 
 async def close_policy(

@@ -31,7 +31,9 @@ class Reverting:
     async def restore(self) -> Pause | None:
         """The next Restore; what is put back is no longer kept out."""
         c = self._c
-        await lock.release_quarantine(c.world.objects, c.system, c.rollback.ref.name)
+        if await lock.release_quarantine(c.world.objects, c.system, c.rollback.ref.name):
+            version = c.rollback.spec.from_version
+            c.tell(Reason.QUARANTINE_RELEASED, f"{version} is put back and may be rolled back to again")
         step = next((s for s in c.steps("Restore") if s.state not in _DONE), None)
         if step is None:
             await c.write(lambda s: machine.restored(s, at=c.now()))

@@ -232,11 +232,9 @@ def observe(**fields: Any) -> Observation:
     return Observation(
         **{
             "now": NOW,
-            "policy_name": "recommender",
             "policy": make_policy(),
             "problem": "",
             "system": make_system(),
-            "system_uid": "uid-recommender",
             "status": make_status(),
             "live": [live()],
             "blind": "",

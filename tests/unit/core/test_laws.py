@@ -176,7 +176,7 @@ def carried_out(observation, decision: Decision):
     if start is None or start.observe_only:
         return observation
     status = observation.status
-    name = rollback_name("recommender", observation.system_uid, status.episode, status.attempt)
+    name = rollback_name("recommender", "uid-recommender", status.episode, status.attempt)
     return replace(
         observation,
         status=status.model_copy(update={"active_rollback": name}),
