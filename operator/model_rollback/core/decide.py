@@ -8,12 +8,8 @@ from model_rollback.api.conditions import Condition, condition, find_condition, 
 from model_rollback.api.reasons import Reason
 from model_rollback.api.types import format_duration
 from model_rollback.api.v1alpha1.rollback import Evidence, Sample
-from model_rollback.api.v1alpha1.rollback_policy import (
-    RollbackPolicySpec,
-    RollbackPolicyStatus,
-    Trigger,
-    TriggerStatus,
-)
+from model_rollback.api.v1alpha1.rollback_policy import RollbackPolicySpec, RollbackPolicyStatus
+from model_rollback.api.v1alpha1.trigger import Trigger, TriggerStatus
 from model_rollback.core.candidates import Candidate, choose
 from model_rollback.core.gates import Observation, first_block
 from model_rollback.core.measure import in_words, show_value

@@ -11,7 +11,8 @@ from enum import StrEnum
 from typing import Final
 
 from model_rollback.api.types import parse_range
-from model_rollback.api.v1alpha1.rollback_policy import Breach, Trigger
+from model_rollback.api.v1alpha1.trigger import Breach, Trigger
+from model_rollback.core.questions import Answers, questions_of
 from model_rollback.errors import MetricsError
 from model_rollback.ports import Answer, Sample
 
@@ -79,8 +80,9 @@ def show_value(value: float) -> str:
     return f"{value:.6g}"
 
 
-def measure(trigger: Trigger, answer: Answer | MetricsError) -> Measurement:
-    """What `answer` says about `trigger`. Total; the rows of `One measurement` in the semantics."""
+def measure(trigger: Trigger, answers: Answers) -> Measurement:
+    """What the answers to the trigger's questions say about it. The rows of `One measurement` in the semantics."""
+    answer = answers[questions_of(trigger).value]
     if isinstance(answer, MetricsError):
         return Measurement(Verdict.ERROR, "", f"could not measure ({answer.kind}): {answer}")
     mine = tuple(s for s in answer.samples if trigger.series.items() <= s.labels.items())

@@ -10,7 +10,8 @@ from model_rollback.api.group import LABEL_APP_VERSION
 from model_rollback.api.v1alpha1.model_deployment import Component, ModelDeploymentSpec
 from model_rollback.api.v1alpha1.probe import Probe, ReadinessProbe
 from model_rollback.api.v1alpha1.rollback import Procedure, Step
-from model_rollback.api.v1alpha1.rollback_policy import RollbackPolicySpec, Trigger
+from model_rollback.api.v1alpha1.rollback_policy import RollbackPolicySpec
+from model_rollback.api.v1alpha1.trigger import Trigger
 from model_rollback.core.pins import Values, digest
 
 VALIDATE = "validate"

@@ -1,6 +1,6 @@
 """One policy at one tick: measure, remember, decide, and carry the decision out."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -13,19 +13,17 @@ from model_rollback.api.v1alpha1 import ModelDeploymentStatus, RollbackPolicySta
 from model_rollback.core import decide as deciding
 from model_rollback.core.gates import Observation
 from model_rollback.core.measure import Verdict, measure
+from model_rollback.core.questions import Answers
 from model_rollback.core.triggers import TriggerMemory, advance, consume, restore
 from model_rollback.engine.announcer import Announcer
 from model_rollback.engine.held import write_status
 from model_rollback.engine.store import Key, PolicyEntry, Store, SystemEntry
 from model_rollback.engine.targets import TargetWatcher
 from model_rollback.engine.tracker import Tracker
-from model_rollback.errors import ClusterError, MetricsError, NotFound
-from model_rollback.ports import Answer, Object, ObjectRef, Objects
+from model_rollback.errors import ClusterError, NotFound
+from model_rollback.ports import Object, ObjectRef, Objects
 
 log = structlog.get_logger(__name__)
-
-Answers = Mapping[str, Answer | MetricsError]
-"""Query text → what came back at this tick."""
 
 
 class Starter(Protocol):
@@ -138,7 +136,7 @@ class Evaluator:
             memories[trigger.name] = advance(
                 trigger,
                 memory,
-                measure(trigger, answers[trigger.query]),
+                measure(trigger, answers),
                 now=now,
                 interval=policy.spec.interval,
                 episode=episode,

@@ -11,7 +11,8 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from model_rollback import telemetry
-from model_rollback.engine.evaluator import Answers, Evaluator
+from model_rollback.core.questions import Answers, Question
+from model_rollback.engine.evaluator import Evaluator
 from model_rollback.engine.store import PolicyEntry, Store
 from model_rollback.engine.wakeups import wait_until
 from model_rollback.errors import MetricsError
@@ -32,7 +33,7 @@ def next_tick(after: datetime, interval: timedelta) -> datetime:
 
 
 async def ask(
-    sources: Mapping[str, MetricsSource], source: str, text: str, at: datetime
+    sources: Mapping[str, MetricsSource], source: str, question: Question, tick: datetime
 ) -> Answer | MetricsError:
     """One query; an error is an answer too."""
     known = sources.get(source)
@@ -43,10 +44,19 @@ async def ask(
         )
     telemetry.QUERIES.labels(source).inc()
     try:
-        return await known.query(text, at)
+        return await known.query(question.text, question.moment(tick))
     except MetricsError as error:
         telemetry.QUERY_ERRORS.labels(source, error.kind).inc()
         return error
+
+
+async def ask_all(
+    sources: Mapping[str, MetricsSource], source: str, questions: Iterable[Question], tick: datetime
+) -> Answers:
+    """Each distinct question once, side by side."""
+    distinct = list(dict.fromkeys(questions))
+    answers = await asyncio.gather(*(ask(sources, source, question, tick) for question in distinct))
+    return dict(zip(distinct, answers, strict=True))
 
 
 class Scheduler:
@@ -112,8 +122,8 @@ class Scheduler:
         self._ticks[group] = asyncio.create_task(self._tick(group, moment, policies))
 
     async def _tick(self, group: Group, moment: datetime, policies: list[PolicyEntry]) -> None:
-        texts = {t.query for p in policies if p.spec is not None for t in p.spec.triggers}
-        answers = await self._ask_all(group[0], texts, moment)
+        questions = (question for policy in policies for question in policy.questions)
+        answers = await ask_all(self._sources, group[0], questions, moment)
         for count, policy in enumerate(policies):
             if self._is_answered(policy, group, answers):
                 await self._evaluator.evaluate(policy, answers, now=moment)
@@ -129,10 +139,5 @@ class Scheduler:
             spec is not None
             and self._store.policies.get((policy.ref.namespace, policy.ref.name)) is policy
             and (spec.metrics_source, spec.interval) == group
-            and all(t.query in answers for t in spec.triggers)
+            and all(question in answers for question in policy.questions)
         )
-
-    async def _ask_all(self, source: str, texts: Iterable[str], at: datetime) -> Answers:
-        ordered = sorted(texts)
-        answers = await asyncio.gather(*(ask(self._sources, source, text, at) for text in ordered))
-        return dict(zip(ordered, answers, strict=True))

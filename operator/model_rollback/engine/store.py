@@ -23,6 +23,7 @@ from model_rollback.api.v1alpha1.rollback import Evidence
 from model_rollback.core.health import HealthClock
 from model_rollback.core.live import LiveTarget
 from model_rollback.core.plan import longest_range
+from model_rollback.core.questions import Question, questions_of
 from model_rollback.core.triggers import TriggerMemory, forget_clock
 from model_rollback.engine.held import Held
 from model_rollback.ports import Object
@@ -53,6 +54,7 @@ def explain(error: ValidationError) -> str:
 class PolicyEntry(Held[RollbackPolicyStatus]):
     """A policy: its spec, or the problem with it, and what its triggers remember.
 
+    `questions`: what its triggers ask at every tick.
     `refused`: why the API server did not let its last Rollback start.
     """
 
@@ -61,6 +63,7 @@ class PolicyEntry(Held[RollbackPolicyStatus]):
         self.problem = ""
         self.memories: dict[str, TriggerMemory] = {}
         self.evaluating = asyncio.Lock()
+        self.questions: tuple[Question, ...] = ()
         self.refused = ""
         super().__init__("RollbackPolicy", RollbackPolicyStatus, body)
 
@@ -78,6 +81,8 @@ class PolicyEntry(Held[RollbackPolicyStatus]):
             self.spec, self.problem = None, str(error)
         if self.unreadable:
             self.spec, self.problem = None, self.unreadable
+        triggers = self.spec.triggers if self.spec is not None else []
+        self.questions = tuple(dict.fromkeys(q for t in triggers for q in questions_of(t)))
         new = {t.name: t for t in self.spec.triggers} if self.spec is not None else old
         self.memories = {
             name: memory if new[name] == old.get(name) else forget_clock(memory)

@@ -5,11 +5,12 @@ from datetime import datetime
 
 from model_rollback.api.v1alpha1.probe import HttpProbe, Probe
 from model_rollback.api.v1alpha1.rollback import ProbeStatus, Procedure, Step
-from model_rollback.api.v1alpha1.rollback_policy import Trigger
+from model_rollback.api.v1alpha1.trigger import Trigger
 from model_rollback.core.live import LiveTarget
 from model_rollback.core.measure import measure
+from model_rollback.core.questions import questions_of
 from model_rollback.core.triggers import TriggerMemory, advance
-from model_rollback.engine.scheduler import ask
+from model_rollback.engine.scheduler import ask_all
 from model_rollback.ports import HttpProbes, MetricsSource, ProbeAnswer
 
 MISSES = 3
@@ -93,11 +94,11 @@ class Validator:
 
     async def _trigger(self, name: str, now: datetime) -> ProbeAnswer:
         trigger = next(t for t in self._procedure.triggers if t.name == name)
-        answer = await ask(self._sources, self._procedure.metrics_source, trigger.query, now)
+        answers = await ask_all(self._sources, self._procedure.metrics_source, questions_of(trigger), now)
         memory = advance(
             trigger,
             self._memories.get(name),
-            measure(trigger, answer),
+            measure(trigger, answers),
             now=now,
             interval=self._procedure.interval,
         )

@@ -13,14 +13,17 @@ from model_rollback.api.v1alpha1.model_deployment import (
     RecordedVersion,
 )
 from model_rollback.api.v1alpha1.rollback import PinRecord, Procedure, RollbackStatus, Step
-from model_rollback.api.v1alpha1.rollback_policy import RollbackPolicySpec, Trigger
+from model_rollback.api.v1alpha1.rollback_policy import RollbackPolicySpec
+from model_rollback.api.v1alpha1.trigger import Trigger
 from model_rollback.core import machine
 from model_rollback.core.gates import Observation
 from model_rollback.core.live import LiveTarget, Readiness
-from model_rollback.core.measure import Measurement, Verdict
+from model_rollback.core.measure import Measurement, Verdict, measure
 from model_rollback.core.pins import version_digest
 from model_rollback.core.plan import make_steps, resolve_procedure
+from model_rollback.core.questions import questions_of
 from model_rollback.core.triggers import TriggerMemory
+from model_rollback.errors import MetricsError
 from model_rollback.ports import Answer, Sample
 
 NOW = datetime(2026, 1, 5, 10, tzinfo=UTC)
@@ -53,6 +56,11 @@ def make_trigger(name: str = "accuracy", **fields: Any) -> Trigger:
 def answer(*values: float, **labels: str) -> Answer:
     """One series for each value; the labels are the same on all, `i` tells them apart."""
     return Answer(tuple(Sample({**labels, "i": str(i)}, value) for i, value in enumerate(values)))
+
+
+def measure_from(trigger: Trigger, came: Answer | MetricsError) -> Measurement:
+    """The measurement when `came` is the answer to the trigger's query."""
+    return measure(trigger, {questions_of(trigger).value: came})
 
 
 BAD = Measurement(Verdict.BREACHING, "0.81", "0.81 < 0.90")

@@ -8,7 +8,6 @@ from model_rollback.api.conditions import find_condition
 from model_rollback.api.reasons import Reason
 from model_rollback.api.v1alpha1.rollback_policy import RollbackPolicyStatus
 from model_rollback.core.decide import decide
-from model_rollback.core.measure import measure
 from model_rollback.core.triggers import TriggerMemory, consume
 from tests.unit.core.builders import (
     NO_DATA,
@@ -20,6 +19,7 @@ from tests.unit.core.builders import (
     make_policy,
     make_status,
     make_trigger,
+    measure_from,
     observe,
 )
 
@@ -125,7 +125,7 @@ def test_later_ticks_of_the_same_state_change_nothing(name):
 def test_a_breach_starts_a_rollback_with_its_evidence():
     trigger = make_trigger(**{"for": "2m"})
     memory = breached(
-        measurement=measure(trigger, answer(0.81, model="recommender")),
+        measurement=measure_from(trigger, answer(0.81, model="recommender")),
         breaching_since=at(-120),
         value="0.81",
     )
@@ -152,7 +152,7 @@ def test_a_breach_starts_a_rollback_with_its_evidence():
 
 
 def test_the_evidence_is_bounded():
-    many = measure(make_trigger(), answer(*[0.5] * 500, pod="x" * 1000))
+    many = measure_from(make_trigger(), answer(*[0.5] * 500, pod="x" * 1000))
 
     start = decided(breached(measurement=many)).start
 

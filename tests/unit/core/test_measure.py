@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_rollback.core.measure import Verdict, in_words, is_breaching, measure, show_value
+from model_rollback.core.measure import Verdict, in_words, is_breaching, show_value
 from model_rollback.errors import MetricsError
 from model_rollback.ports import Answer, Sample
-from tests.unit.core.builders import answer, make_trigger
+from tests.unit.core.builders import answer, make_trigger, measure_from
 
 NAN, INF = math.nan, math.inf
 ROWS = [
@@ -53,7 +53,7 @@ ROWS = [
     ("came", "verdict", "value", "says"), [r[1:] for r in ROWS], ids=[r[0] for r in ROWS]
 )
 def test_what_an_answer_says(came, verdict, value, says):
-    measured = measure(make_trigger(), came)
+    measured = measure_from(make_trigger(), came)
 
     assert (measured.verdict, measured.value) == (verdict, value)
     assert says in measured.message
@@ -63,7 +63,7 @@ def test_only_my_series_are_judged():
     trigger = make_trigger(series={"model": "recommender"})
     both = Answer((Sample({"model": "ranker"}, 0.1), Sample({"model": "recommender", "pod": "a"}, 0.95)))
 
-    measured = measure(trigger, both)
+    measured = measure_from(trigger, both)
 
     assert measured.verdict is Verdict.HEALTHY
     assert [s.labels["model"] for s in measured.samples] == ["recommender"]
@@ -72,7 +72,7 @@ def test_only_my_series_are_judged():
 def test_no_series_with_my_labels_is_no_data_and_says_which_labels_were_wanted():
     trigger = make_trigger(series={"model": "recommender", "env": "prod"})
 
-    measured = measure(trigger, answer(0.1, 0.2, model="ranker"))
+    measured = measure_from(trigger, answer(0.1, 0.2, model="ranker"))
 
     assert measured.verdict is Verdict.NO_DATA
     assert measured.message == 'none of the 2 series of the answer has {env="prod", model="recommender"}'
@@ -128,7 +128,7 @@ def test_a_breach_always_rests_on_a_finite_value_of_my_own_series(series, operat
         series={"model": "a"}, breach={"operator": operator, "threshold": COMPARISONS[operator][0]}
     )
 
-    measured = measure(trigger, Answer(tuple(series)))
+    measured = measure_from(trigger, Answer(tuple(series)))
 
     finite = [s for s in series if s.labels.get("model") == "a" and math.isfinite(s.value)]
     bad = [s for s in finite if is_breaching(trigger.breach, s.value)]

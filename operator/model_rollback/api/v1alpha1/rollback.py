@@ -21,7 +21,7 @@ from model_rollback.api.types import (
 )
 from model_rollback.api.v1alpha1.meta import Column, KindInfo, LocalRef, ObjectMeta
 from model_rollback.api.v1alpha1.probe import Probe
-from model_rollback.api.v1alpha1.rollback_policy import Trigger
+from model_rollback.api.v1alpha1.trigger import Trigger
 
 Intent = Literal["Run", "Abort", "Resume"]
 StepState = Literal["Pending", "Running", "Succeeded", "Failed", "Skipped", "Restored"]
