@@ -3,9 +3,9 @@
 Implementations live in `adapters`; tests may bring their own where the real thing stands behind them elsewhere.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
 from model_rollback.api.reasons import Reason
@@ -49,6 +49,32 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Series:
+    """One series over a range. `values` stand beside `RangeAnswer.moments`; None: no sample at that moment."""
+
+    labels: Mapping[str, str]
+    values: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RangeAnswer:
+    """A believed answer over a range of time. `moments`: every step that was asked for, rising."""
+
+    moments: tuple[datetime, ...]
+    series: tuple[Series, ...]
+    warnings: tuple[str, ...] = ()
+    infos: tuple[str, ...] = ()
+
+    def steps(self) -> Iterator[tuple[datetime, Answer]]:
+        """What an instant query at each of the moments would have answered, so that it can be judged like one."""
+        for index, moment in enumerate(self.moments):
+            samples = tuple(
+                Sample(one.labels, value) for one in self.series if (value := one.values[index]) is not None
+            )
+            yield moment, Answer(samples, self.warnings, self.infos)
+
+
+@dataclass(frozen=True, slots=True)
 class ProbeAnswer:
     """What one HTTP probe saw. `state` Unknown: it could not be asked (DNS, refused connection, time-out)."""
 
@@ -88,6 +114,14 @@ class MetricsSource(Protocol):
 
         Raises:
             MetricsError: no answer, or none that may be believed.
+        """
+
+    async def query_range(self, text: str, start: datetime, end: datetime, step: timedelta) -> RangeAnswer:
+        """Evaluates `text` at `start`, `start + step`, … up to and with `end`; as many requests as that takes.
+
+        Raises:
+            MetricsError: no answer, or none that may be believed.
+            ValueError: `step` is below a millisecond, or `end` before `start`.
         """
 
 

@@ -10,13 +10,13 @@ import contextlib
 import json
 import math
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from time import monotonic
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypedDict, TypeVar
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 import requests
@@ -26,10 +26,18 @@ from requests.auth import AuthBase, HTTPBasicAuth
 from urllib3.exceptions import ReadTimeoutError
 from urllib3.util.retry import Retry
 
-from model_rollback.adapters.metrics_answers import parse_answer, refusal, short
+from model_rollback.adapters.metrics_answers import (
+    join_ranges,
+    parse_answer,
+    parse_range_answer,
+    refusal,
+    short,
+    split_range,
+)
 from model_rollback.errors import MetricsError
-from model_rollback.ports import Answer
+from model_rollback.ports import Answer, RangeAnswer
 
+_T = TypeVar("_T")
 _CHUNK: Final = 64 * 1024
 _GRACE: Final = 1.0
 """Seconds after a source's own time-out in which its thread may still report what happened."""
@@ -63,6 +71,21 @@ class SourceConfig:
     concurrency: int = 5
 
 
+@dataclass(slots=True)
+class _Call:
+    """One request under way. `deadline` on the monotonic clock; `size`: bytes of the decoded answer."""
+
+    deadline: float
+    max_bytes: int
+    payload: Any = None
+    size: int = 0
+
+
+class _Limits(TypedDict):
+    allow_partial: bool
+    max_series: int
+
+
 class PrometheusSource:
     """`MetricsSource` on one Prometheus, in a thread pool of its own: a slow source delays no other."""
 
@@ -74,7 +97,7 @@ class PrometheusSource:
         self._redact = _redactor(config, self._basic)
         self._pool = ThreadPoolExecutor(config.concurrency, thread_name_prefix="metrics")
         self._slots = asyncio.Semaphore(config.concurrency)
-        self._call = threading.local()
+        self._here = threading.local()
         self._client = PrometheusConnect(
             url=self._url,
             headers=dict(config.headers),
@@ -86,9 +109,25 @@ class PrometheusSource:
 
     async def query(self, text: str, at: datetime) -> Answer:
         """See `ports.MetricsSource`. Waits for a free slot first; the time-out runs from then on."""
+        return await self._in_thread(self._ask, text, at)
+
+    async def query_range(self, text: str, start: datetime, end: datetime, step: timedelta) -> RangeAnswer:
+        """See `ports.MetricsSource`. Requests follow each other, so that a long range takes one slot at a time.
+
+        Each request has the time-out for itself; `max_bytes` holds for all of them together.
+        """
+        parts: list[RangeAnswer] = []
+        left = self._config.max_bytes
+        for moments in split_range(start, end, step):
+            part, size = await self._in_thread(self._ask_range, text, moments, step, left)
+            parts.append(part)
+            left -= size
+        return join_ranges(parts, max_series=self._config.max_series)
+
+    async def _in_thread(self, work: Callable[..., _T], *arguments: Any) -> _T:
         async with self._slots:
             loop = asyncio.get_running_loop()
-            under_way = loop.run_in_executor(self._pool, self._ask, text, at)
+            under_way = loop.run_in_executor(self._pool, work, *arguments)
             try:
                 return await asyncio.wait_for(under_way, self._config.timeout + _GRACE)
             except TimeoutError as error:
@@ -100,28 +139,48 @@ class PrometheusSource:
         self._client.close()
 
     def _ask(self, text: str, at: datetime) -> Answer:
-        self._call.deadline = monotonic() + self._config.timeout
-        self._call.payload = None
-        params = {
-            "time": f"{at.timestamp():.3f}",
-            "timeout": f"{max(1, math.floor(self._config.timeout))}s",
-            # One more than allowed: so "exactly at the limit" and "cut off" can be told apart.
-            "limit": str(self._config.max_series + 1),
-            "partial_response": "false" if self._config.partial_response == "Reject" else "true",
-        }
+        with self._call(self._config.max_bytes) as call:
+            self._client.custom_query(text, params=self._parameters(time=at))
+            return parse_answer(call.payload, **self._limits)
+
+    def _ask_range(
+        self, text: str, moments: Sequence[datetime], step: timedelta, most: int
+    ) -> tuple[RangeAnswer, int]:
+        with self._call(most) as call:
+            first, last = moments[0], moments[-1]
+            # The library rounds start and end to whole seconds; named in `params`, they stay as they are.
+            params = self._parameters(start=first, end=last)
+            self._client.custom_query_range(text, first, last, f"{step.total_seconds():.3f}", params=params)
+            return parse_range_answer(call.payload, moments, **self._limits), call.size
+
+    @contextlib.contextmanager
+    def _call(self, max_bytes: int) -> Iterator[_Call]:
+        """One request of this thread: what the hook leaves of its answer, and every failure as a MetricsError."""
+        self._here.call = call = _Call(monotonic() + self._config.timeout, max_bytes)
         try:
-            self._client.custom_query(text, params=params)
-            return parse_answer(
-                self._call.payload,
-                allow_partial=self._config.partial_response == "Allow",
-                max_series=self._config.max_series,
-            )
+            yield call
         except MetricsError as error:
             raise MetricsError(error.kind, self._redact(str(error))) from None
         except Exception as error:  # noqa: BLE001 - whatever the libraries raise, the answer is not to be believed
             raise self._translate(error) from None
         finally:
-            self._call.payload = None
+            self._here.call = None
+
+    def _parameters(self, **moments: datetime) -> dict[str, str]:
+        return {
+            **{name: f"{moment.timestamp():.3f}" for name, moment in moments.items()},
+            "timeout": f"{max(1, math.floor(self._config.timeout))}s",
+            # One more than allowed: so "exactly at the limit" and "cut off" can be told apart.
+            "limit": str(self._config.max_series + 1),
+            "partial_response": "false" if self._config.partial_response == "Reject" else "true",
+        }
+
+    @property
+    def _limits(self) -> _Limits:
+        return {
+            "allow_partial": self._config.partial_response == "Allow",
+            "max_series": self._config.max_series,
+        }
 
     def _translate(self, error: Exception) -> MetricsError:
         if isinstance(error, requests.Timeout) or _caused_by(error, ReadTimeoutError):
@@ -177,7 +236,7 @@ class PrometheusSource:
             raise
         # The library would decode the same bytes again, and then drop half of it.
         response.json = lambda **_kwargs: payload  # type: ignore[method-assign]
-        self._call.payload = payload
+        self._here.call.payload = payload
 
     def _judge(self, response: requests.Response) -> dict[str, Any]:
         if response.is_redirect:
@@ -185,8 +244,10 @@ class PrometheusSource:
                 "not_prometheus",
                 f"{self._url} redirects to {response.headers.get('location', '')}: a login page? Name the final URL",
             )
-        response.raw = _BoundedBody(response.raw, self._config.max_bytes, self._call.deadline, self._timeout)
+        call: _Call = self._here.call
+        response.raw = _BoundedBody(response.raw, call.max_bytes, call.deadline, self._timeout)
         body = response.content
+        call.size = len(body)
         if response.status_code != 200:
             raise refusal(response.status_code, body, self._url)
         try:

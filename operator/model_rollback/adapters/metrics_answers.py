@@ -1,13 +1,19 @@
 """Prometheus's HTTP answers: which are believed, and what the others mean."""
 
+import contextlib
 import json
-from collections.abc import Mapping
-from typing import Any
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
 from model_rollback.errors import MetricsError
-from model_rollback.ports import Answer, Sample
+from model_rollback.ports import Answer, RangeAnswer, Sample, Series
 
-_MESSAGE_LIMIT = 400
+MAX_POINTS: Final = 11_000
+"""What Prometheus computes of one series for one range query; for more it answers with an error."""
+
+_MESSAGE_LIMIT: Final = 400
 
 
 def short(text: str) -> str:
@@ -26,32 +32,69 @@ def parse_answer(payload: Any, *, allow_partial: bool, max_series: int) -> Answe
     Raises:
         MetricsError: `unexpected_type`, `too_large`, `partial`, or `not_prometheus` for another shape.
     """
-    try:
+    with _shaped_like_prometheus():
         data = payload["data"]
         result_type, result = data["resultType"], data["result"]
-        warnings, infos = _texts(payload.get("warnings")), _texts(payload.get("infos"))
         if result_type not in ("vector", "scalar"):
             raise MetricsError(
                 "unexpected_type", f"query must return an instant vector or a scalar, this is a {result_type}"
             )
         if result_type == "scalar":
             samples: tuple[Sample, ...] = (Sample({}, _number(result[1])),)
-        elif len(result) > max_series:
-            raise MetricsError(
-                "too_large", f"the answer has more than {max_series} series: aggregate more in the query"
-            )
         else:
+            _limit(len(result), max_series)
             samples = tuple(_sample(series) for series in result)
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-        raise MetricsError(
-            "not_prometheus",
-            f"the answer has not the shape of Prometheus's: {type(error).__name__}: {short(str(error))}",
-        ) from error
-    if warnings and not allow_partial:
-        raise MetricsError(
-            "partial", short(f"the answer came with warnings and may be incomplete: {'; '.join(warnings)}")
-        )
-    return Answer(samples, warnings, infos)
+        return Answer(samples, *_notes(payload, allow_partial=allow_partial))
+
+
+def parse_range_answer(
+    payload: Any, moments: Sequence[datetime], *, allow_partial: bool, max_series: int
+) -> RangeAnswer:
+    """The series of `/api/v1/query_range`'s JSON at `moments`. Arguments and errors as in `parse_answer`."""
+    index = {round(moment.timestamp() * 1000): number for number, moment in enumerate(moments)}
+    with _shaped_like_prometheus():
+        data = payload["data"]
+        result_type, result = data["resultType"], data["result"]
+        if result_type != "matrix":
+            raise MetricsError("unexpected_type", f"a range query returns a matrix, this is a {result_type}")
+        _limit(len(result), max_series)
+        series = tuple(_series(one, index) for one in result)
+        return RangeAnswer(tuple(moments), series, *_notes(payload, allow_partial=allow_partial))
+
+
+def split_range(start: datetime, end: datetime, step: timedelta) -> list[list[datetime]]:
+    """The moments `start`, `start + step`, … up to and with `end`, in parts that Prometheus answers.
+
+    Times are cut to milliseconds, which is what Prometheus knows.
+
+    Raises:
+        ValueError: `step` is below a millisecond, or `end` before `start`.
+    """
+    first, last = (math.floor(moment.timestamp() * 1000) for moment in (start, end))
+    width = round(step / timedelta(milliseconds=1))
+    if width < 1 or last < first:
+        raise ValueError(f"no range: from {start} to {end} in steps of {step}")
+    moments = [datetime.fromtimestamp(at / 1000, UTC) for at in range(first, last + 1, width)]
+    return [moments[at : at + MAX_POINTS] for at in range(0, len(moments), MAX_POINTS)]
+
+
+def join_ranges(parts: Sequence[RangeAnswer], *, max_series: int) -> RangeAnswer:
+    """Answers for ranges that follow each other as one. Raises MetricsError `too_large`."""
+    values: dict[frozenset[tuple[str, str]], list[float | None]] = {}
+    before = 0
+    for part in parts:
+        for one in part.series:
+            row = values.setdefault(frozenset(one.labels.items()), [])
+            row += [None] * (before - len(row))
+            row += one.values
+        before += len(part.moments)
+    _limit(len(values), max_series)
+    return RangeAnswer(
+        tuple(moment for part in parts for moment in part.moments),
+        tuple(Series(dict(labels), (*row, *[None] * (before - len(row)))) for labels, row in values.items()),
+        tuple(dict.fromkeys(text for part in parts for text in part.warnings)),
+        tuple(dict.fromkeys(text for part in parts for text in part.infos)),
+    )
 
 
 def refusal(status: int, body: bytes, url: str) -> MetricsError:
@@ -84,13 +127,8 @@ def _kind(status: int, error_type: str, *, known: bool) -> str:
 
 
 def _sample(series: Mapping[str, Any]) -> Sample:
-    if "histogram" in series:
-        raise MetricsError(
-            "unexpected_type",
-            "query must return numbers, this has native histograms: use histogram_quantile() or the like",
-        )
-    labels = series["metric"]
-    return Sample({str(name): str(value) for name, value in labels.items()}, _number(series["value"][1]))
+    _refuse_histograms(series, "histogram")
+    return Sample(_labels(series), _number(series["value"][1]))
 
 
 def _number(text: Any) -> float:
@@ -98,6 +136,54 @@ def _number(text: Any) -> float:
     if not isinstance(text, str):
         raise TypeError(f"a sample's value is {text!r}, not a string")
     return float(text)
+
+
+def _series(series: Mapping[str, Any], index: Mapping[int, int]) -> Series:
+    _refuse_histograms(series, "histograms")
+    values: list[float | None] = [None] * len(index)
+    for seconds, text in series["values"]:
+        values[index[round(seconds * 1000)]] = _number(text)
+    return Series(_labels(series), tuple(values))
+
+
+def _labels(series: Mapping[str, Any]) -> dict[str, str]:
+    return {str(name): str(value) for name, value in series["metric"].items()}
+
+
+def _refuse_histograms(series: Mapping[str, Any], key: str) -> None:
+    if key in series:
+        raise MetricsError(
+            "unexpected_type",
+            "query must return numbers, this has native histograms: use histogram_quantile() or the like",
+        )
+
+
+def _limit(count: int, most: int) -> None:
+    if count > most:
+        raise MetricsError(
+            "too_large", f"the answer has more than {most} series: aggregate more in the query"
+        )
+
+
+def _notes(payload: Mapping[str, Any], *, allow_partial: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Warnings and infos; warnings that may not be are an error."""
+    warnings, infos = _texts(payload.get("warnings")), _texts(payload.get("infos"))
+    if warnings and not allow_partial:
+        raise MetricsError(
+            "partial", short(f"the answer came with warnings and may be incomplete: {'; '.join(warnings)}")
+        )
+    return warnings, infos
+
+
+@contextlib.contextmanager
+def _shaped_like_prometheus() -> Iterator[None]:
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        raise MetricsError(
+            "not_prometheus",
+            f"the answer has not the shape of Prometheus's: {type(error).__name__}: {short(str(error))}",
+        ) from error
 
 
 def _texts(value: Any) -> tuple[str, ...]:
