@@ -6,7 +6,7 @@ against each other.
 """
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, ClassVar, Final
 
 import durationpy
@@ -124,6 +124,8 @@ def _duration_type(minimum: str, maximum: str) -> Any:
 Duration = _duration_type("0s", "8784h")
 Interval = _duration_type("1s", "1h")
 Timeout = _duration_type("1s", "24h")
+Period = _duration_type("1s", "8784h")
+"""A stretch of time that cannot be empty."""
 
 
 def _parse_time(value: Any) -> Any:
@@ -146,6 +148,22 @@ Time = Annotated[
     BeforeValidator(_parse_time),
     PlainSerializer(format_time, return_type=str),
     WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+
+
+def _parse_day(value: Any) -> Any:
+    if type(value) is date:  # YAML reads a day without quotes as one
+        return value
+    if not isinstance(value, str) or not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
+        raise ValueError(f"{value!r} is not a day such as 2027-01-31")
+    return date.fromisoformat(value)
+
+
+Day = Annotated[
+    date,
+    BeforeValidator(_parse_day),
+    PlainSerializer(date.isoformat, return_type=str),
+    WithJsonSchema({"type": "string", "format": "date", "maxLength": 10}),
 ]
 
 Name = Annotated[
@@ -186,6 +204,11 @@ def keyed(*keys: str, items: int) -> dict[str, Any]:
 def atomic(items: int) -> dict[str, Any]:
     """Field arguments of a bounded list that is replaced as a whole."""
     return {"max_length": items, "json_schema_extra": {"x-kubernetes-list-type": "atomic"}}
+
+
+def unique(items: int) -> dict[str, Any]:
+    """Field arguments of a bounded list of scalars that differ; the order is kept."""
+    return {"max_length": items, "json_schema_extra": {"x-kubernetes-list-type": "set"}}
 
 
 def require_unique(names: list[str], what: str) -> None:

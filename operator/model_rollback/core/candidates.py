@@ -1,9 +1,11 @@
 """Which version is put back: candidates by strategy, and why each of the others fell out."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
+from model_rollback.api.types import format_duration
+from model_rollback.api.v1alpha1.artifacts import Attestation
 from model_rollback.api.v1alpha1.model_deployment import (
     DeclaredVersion,
     ModelDeploymentSpec,
@@ -11,7 +13,7 @@ from model_rollback.api.v1alpha1.model_deployment import (
     QuarantinedVersion,
     RecordedVersion,
 )
-from model_rollback.api.v1alpha1.rollback_policy import Target
+from model_rollback.api.v1alpha1.target import Target
 from model_rollback.core.pins import version_digest
 from model_rollback.presets import target_presets
 
@@ -34,6 +36,15 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
+class Ranked:
+    """A version in the order in which a policy tries them. `why_not` empty: it may be put back."""
+
+    version: str
+    candidate: Candidate | None
+    why_not: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Choice:
     """The version to put back, or None with the reason each candidate fell out."""
 
@@ -51,27 +62,69 @@ class Choice:
 def choose(
     target: Target, spec: ModelDeploymentSpec, status: ModelDeploymentStatus, *, now: datetime
 ) -> Choice:
-    """The target of a rollback from the current version.
+    """The target of a rollback from the current version: the first of `rank` that may be put back."""
+    rejected: list[tuple[str, str]] = []
+    for entry in rank(target, spec, status, now=now):
+        if not entry.why_not:
+            return Choice(entry.candidate, tuple(rejected))
+        rejected.append((entry.version, entry.why_not))
+    return Choice(None, tuple(rejected))
 
-    `LastVerified`: recorded versions newest first, then declared ones as listed; the first Verified one wins.
-    `Previous`: the recorded version before the current one. `Pinned`: the one named.
+
+def rank(
+    target: Target,
+    spec: ModelDeploymentSpec,
+    status: ModelDeploymentStatus,
+    *,
+    now: datetime,
+    tried: Collection[str] = (),
+) -> tuple[Ranked, ...]:
+    """Every version that a policy may come to, in its order, each with the reason why it may not be put back.
+
+    `LastVerified`: recorded versions newest first, then declared ones as listed. `Previous`: the recorded version
+    before the current one. `Pinned`: the one named. After the first of these that may be put back come the
+    `fallbacks`; without fallbacks the rest of the strategy follows.
+
+    Args:
+        tried: names of versions that this Rollback has put back in vain; it does not come back to them.
     """
     known = known_versions(spec, status)
-    rejected: list[tuple[str, str]] = []
-    others = [c for c in known if not _is_live(c, status)]
+    by_name = {c.version: Ranked(c.version, c, _unfit(c, target, spec, status, now, tried)) for c in known}
+    for name in (target.version, *target.fallbacks):
+        if name is not None:
+            by_name.setdefault(name, Ranked(name, None, "neither recorded nor declared"))
+    strategy = [by_name[name] for name in _by_strategy(target, known, status)]
+    fallbacks = [by_name[name] for name in target.fallbacks]
+    verified = any(_is_safe(r) and not r.why_not for r in (*strategy, *fallbacks))
+    strategy, fallbacks = (
+        [_if_verified(r, target, verified) for r in some] for some in (strategy, fallbacks)
+    )
+    if fallbacks:
+        picked = next(
+            (i for i, r in enumerate(strategy) if not r.why_not or r.version in tried), len(strategy)
+        )
+        strategy = strategy[: picked + 1]
+    return tuple({r.version: r for r in (*strategy, *fallbacks)}.values())
+
+
+def _by_strategy(target: Target, known: Sequence[Candidate], status: ModelDeploymentStatus) -> list[str]:
     if target.strategy == "Pinned":
-        named = [c for c in known if c.version == target.version]
-        if not named:
-            return Choice(None, ((str(target.version), "neither recorded nor declared"),))
-        others = named
-    elif target.strategy == "Previous":
+        return [str(target.version)]
+    others = [c for c in known if not _is_live(c, status)]
+    if target.strategy == "Previous":
         others = [c for c in others if c.revision][:1]
-    for candidate in others:
-        why_not = _why_not(candidate, target, spec, status, now, any(c.safe for c in others))
-        if why_not is None:
-            return Choice(candidate, tuple(rejected))
-        rejected.append((candidate.version, why_not))
-    return Choice(None, tuple(rejected))
+    return [c.version for c in others]
+
+
+def _is_safe(entry: Ranked) -> bool:
+    return entry.candidate is not None and entry.candidate.safe
+
+
+def _if_verified(entry: Ranked, target: Target, verified: bool) -> Ranked:
+    """An unverified version is put back only where the policy says so and no Verified one can be."""
+    if entry.why_not or _is_safe(entry) or (target.allow_unverified == "WhenNoVerified" and not verified):
+        return entry
+    return replace(entry, why_not="not Verified")
 
 
 def _is_live(candidate: Candidate, status: ModelDeploymentStatus) -> bool:
@@ -85,14 +138,15 @@ def _is_live(candidate: Candidate, status: ModelDeploymentStatus) -> bool:
     return bool(writes) and all(here[c].get(pin) == value for c, pin, value in writes)
 
 
-def _why_not(
+def _unfit(
     candidate: Candidate,
     target: Target,
     spec: ModelDeploymentSpec,
     status: ModelDeploymentStatus,
     now: datetime,
-    any_safe: bool,
-) -> str | None:
+    tried: Collection[str],
+) -> str:
+    """Why it may not be put back whether Verified or not; empty when it may."""
     if not _fits(candidate, spec):
         return "recorded with other components or pins than there are now"
     if _is_live(candidate, status):
@@ -100,9 +154,42 @@ def _why_not(
     quarantine = quarantine_of(candidate.version, candidate.digest, status.quarantined, now=now)
     if quarantine is not None:
         return f"quarantined until {quarantine.until:%Y-%m-%d %H:%M} UTC by {quarantine.rollback}"
-    if not candidate.safe and (target.allow_unverified == "Never" or any_safe):
-        return "not Verified"
-    return None
+    if candidate.version in tried:
+        return "put back in vain by this Rollback"
+    return _too_old(candidate, target, status, now) or _unattested(candidate, target, spec, now)
+
+
+def _too_old(candidate: Candidate, target: Target, status: ModelDeploymentStatus, now: datetime) -> str:
+    if target.max_age is None:
+        return ""
+    limit = format_duration(target.max_age)
+    seen = next((v for v in status.history if v.digest == candidate.digest), None)
+    if seen is None:
+        return f"never seen live, and maxAge is {limit}"
+    if seen.last_seen is None or now - seen.last_seen <= target.max_age:
+        return ""
+    return f"last live at {seen.last_seen:%Y-%m-%d %H:%M} UTC, longer ago than maxAge {limit}"
+
+
+def _unattested(candidate: Candidate, target: Target, spec: ModelDeploymentSpec, now: datetime) -> str:
+    """Which required attestation it lacks or has let expire; the last day still counts."""
+    carried = {a.name: a for a in _attestations(candidate, spec)}
+    for name in target.requires:
+        if name not in carried:
+            return f"carries no attestation {name}"
+        expires = carried[name].expires
+        if expires is not None and now.astimezone(UTC).date() > expires:
+            return f"its attestation {name} expired after {expires}"
+    return ""
+
+
+def _attestations(candidate: Candidate, spec: ModelDeploymentSpec) -> Sequence[Attestation]:
+    """Those of the declared version of that name, as long as it means the same values."""
+    declared = next((v for v in spec.versions if v.name == candidate.version), None)
+    if declared is None:
+        return ()
+    same = all(candidate.values.get(p.component, {}).get(p.pin) == p.value for p in declared.values)
+    return declared.attestations if same else ()
 
 
 def _fits(candidate: Candidate, spec: ModelDeploymentSpec) -> bool:

@@ -127,14 +127,15 @@ def _already_at_target(o: Observation) -> Blocked | None:
     if o.policy is None or o.system is None:
         return None
     target, current = o.policy.target, o.status.current_version
-    if target.strategy == "Pinned" and target.version == current:
-        return Blocked(Reason.ALREADY_AT_TARGET, f"the pinned target {current} is what runs now")
+    pinned = target.strategy == "Pinned" and target.version == current
     verified = target.strategy == "LastVerified" and o.status.last_verified_version == current
-    if verified and choose(target, o.system, o.status, now=o.now).candidate is None:
-        return Blocked(
-            Reason.ALREADY_AT_TARGET, f"{current}, the only Verified version to go back to, is what runs now"
-        )
-    return None
+    if not (pinned or verified) or choose(target, o.system, o.status, now=o.now).candidate is not None:
+        return None
+    if pinned:
+        return Blocked(Reason.ALREADY_AT_TARGET, f"the pinned target {current} is what runs now")
+    return Blocked(
+        Reason.ALREADY_AT_TARGET, f"{current}, the only Verified version to go back to, is what runs now"
+    )
 
 
 def _no_safe_target(o: Observation) -> Blocked | None:

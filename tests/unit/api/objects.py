@@ -188,6 +188,31 @@ MODEL_DEPLOYMENTS: Final = (
     Row("a version without values", M, {PARTS: [IMAGE], VERSIONS: [{"name": "v1", "values": []}]}, "values"),
     Row("two versions of one name", M, {PARTS: [IMAGE], VERSIONS: [image_version("v1")] * 2}, "version"),
     Row("a version name with a slash", M, {PARTS: [IMAGE], VERSIONS: [image_version("v/1")]}, ".name"),
+    Row("a version with artifacts and attestations", M, {PARTS: [IMAGE], VERSIONS: [{**image_version("v12"),
+        "artifacts": [
+            {"type": "Model", "uri": "models:/recommender/12"},
+            {"type": "Source", "uri": "git+https://git.example/shop/recommender@9a2b1c"},
+        ],
+        "attestations": [
+            {"name": "bias-audit", "uri": "https://grc.example/audits/88", "expires": "2027-01-31"},
+            {"name": "load-test"},
+        ],
+    }]}),
+    *(
+        Row(f"an attestation that expires {day!r}", M, {PARTS: [IMAGE], VERSIONS: [
+            {**image_version("v12"), "attestations": [{"name": "a", "expires": day}]}
+        ]}, "expires")
+        for day in ("2027-02-30", "2027-01-31T00:00:00Z", "31.1.2027", "", 20270131, 0)
+    ),
+    Row("two attestations of one name", M, {PARTS: [IMAGE], VERSIONS: [
+        {**image_version("v12"), "attestations": [{"name": "a"}, {"name": "a"}]}
+    ]}, "attestation"),
+    Row("two artifacts that are one", M, {PARTS: [IMAGE], VERSIONS: [
+        {**image_version("v12"), "artifacts": [{"type": "Model", "uri": "models:/r/12"}] * 2}
+    ]}, "artifact"),
+    Row("an artifact without a scheme", M, {PARTS: [IMAGE], VERSIONS: [
+        {**image_version("v12"), "artifacts": [{"type": "Model", "uri": "recommender 12"}]}
+    ]}, ".uri"),
     Row("historyLimit 1", M, {"spec.versioning.historyLimit": 1}, "historyLimit"),
     Row("historyLimit 101", M, {"spec.versioning.historyLimit": 101}, "historyLimit"),
     Row("historyLimit as a string", M, {"spec.versioning.historyLimit": "20"}, "historyLimit"),
@@ -243,6 +268,13 @@ ROLLBACK_POLICIES: Final = (
     Row("Pinned with its version", P, {"spec.target": {"strategy": "Pinned", "version": "v12"}}),
     Row("Pinned without a version", P, {"spec.target": {"strategy": "Pinned"}}, "version"),
     Row("a version without Pinned", P, {"spec.target": {"version": "v12"}}, "version"),
+    Row("a target with conditions", P, {"spec.target": {
+        "fallbacks": ["v11", "v10"], "requires": ["bias-audit"], "maxAge": "720h",
+    }}),
+    Row("a fallback named twice", P, {"spec.target": {"fallbacks": ["v11", "v11"]}}, "fallback"),
+    Row("eleven fallbacks", P, {"spec.target": {"fallbacks": [f"v{i}" for i in range(11)]}}, "fallbacks"),
+    Row("an attestation required twice", P, {"spec.target": {"requires": ["a", "a"]}}, "require"),
+    Row("maxAge of nothing", P, {"spec.target": {"maxAge": "0s"}}, "maxAge"),
     Row("every kind of probe", P, {PROBES: [
         {"name": "ready", "readiness": {}},
         {"name": "answers", "http": {**HTTP, "expectVersion": {"jsonPath": "$.models[0].version"}}},

@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from model_rollback.api.v1alpha1.rollback_policy import Target
+from model_rollback.api.v1alpha1.target import Target
 from model_rollback.core.versions import component_statuses
 from tests.unit.core.builders import (
     BAD,

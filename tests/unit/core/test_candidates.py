@@ -2,8 +2,8 @@
 
 import pytest
 
-from model_rollback.api.v1alpha1.rollback_policy import Target
-from model_rollback.core.candidates import choose, find, quarantine_of
+from model_rollback.api.v1alpha1.target import Target
+from model_rollback.core.candidates import choose, find, quarantine_of, rank
 from model_rollback.core.versions import component_statuses
 from tests.unit.core.builders import (
     NOW,
@@ -28,6 +28,13 @@ def pinned(version):
 
 def lenient(**fields):
     return Target(allow_unverified="WhenNoVerified", **fields)
+
+
+AUDITED = Target(requires=["bias-audit"])
+
+
+def audited(version, **fields):
+    return declared(version) | {"attestations": [{"name": "bias-audit", **fields}]}
 
 
 CHOICES = {
@@ -90,6 +97,48 @@ CHOICES = {
     ),
     "Pinned: a recorded one": (pinned("v11"), [recorded("v12"), recorded("v11")], [], "v11"),
     "Pinned: a declared one": (pinned("v10"), [recorded("v12")], [declared("v10")], "v10"),
+    "Pinned: a fallback, when the named one is unknown": (
+        Target(strategy="Pinned", version="v9", fallbacks=["v11"]),
+        [recorded("v12"), recorded("v11")],
+        [],
+        "v11",
+    ),
+    "Pinned: a fallback, when the named one is what runs": (
+        Target(strategy="Pinned", version="v13", fallbacks=["v11"]),
+        [recorded("v13"), recorded("v11")],
+        [],
+        "v11",
+    ),
+    "Previous: a Verified fallback before an unverified previous one": (
+        lenient(strategy="Previous", fallbacks=["v11"]),
+        [recorded("v12", **UNVERIFIED), recorded("v11")],
+        [],
+        "v11",
+    ),
+    "WhenNoVerified: when the Verified one is too old": (
+        lenient(max_age="1h"),
+        [recorded("v12", **UNVERIFIED, last_seen=at(-60)), recorded("v11", last_seen=at(-3601))],
+        [],
+        "v12",
+    ),
+    "maxAge: to the second": (
+        Target(max_age="1h"),
+        [recorded("v12", last_seen=at(-3600))],
+        [],
+        "v12",
+    ),
+    "requires: the newest that carries it": (
+        AUDITED,
+        [recorded("v12"), recorded("v11")],
+        [audited("v11")],
+        "v11",
+    ),
+    "requires: its last day counts to the end": (
+        AUDITED,
+        [recorded("v12")],
+        [audited("v12", expires="2026-01-05")],
+        "v12",
+    ),
 }
 
 
@@ -168,6 +217,63 @@ REFUSED = {
         {},
         "green: it is what runs now",
     ),
+    "too old": (
+        Target(max_age="1h"),
+        [recorded("v12", last_seen=at(-3601))],
+        [],
+        {},
+        "v12: last live at 2026-01-05 08:59 UTC, longer ago than maxAge 1h",
+    ),
+    "of an age that nobody knows": (
+        Target(max_age="1h"),
+        [recorded("v13")],
+        [declared("v12")],
+        {},
+        "v12: never seen live, and maxAge is 1h",
+    ),
+    "without an attestation": (AUDITED, [recorded("v12")], [], {}, "v12: carries no attestation bias-audit"),
+    "with another attestation": (
+        Target(requires=["bias-audit", "load-test"]),
+        [recorded("v12")],
+        [audited("v12")],
+        {},
+        "v12: carries no attestation load-test",
+    ),
+    "with an attestation that has expired": (
+        AUDITED,
+        [recorded("v12")],
+        [audited("v12", expires="2026-01-04")],
+        {},
+        "v12: its attestation bias-audit expired after 2026-01-04",
+    ),
+    "attested under the same name for other values": (
+        AUDITED,
+        [recorded("v12")],
+        [declared("v12", model="shop/recommender:other") | {"attestations": [{"name": "bias-audit"}]}],
+        {},
+        "v12: carries no attestation bias-audit",
+    ),
+    "Pinned and not Verified": (
+        pinned("v12"),
+        [recorded("v12", **UNVERIFIED)],
+        [],
+        {},
+        "v12: not Verified",
+    ),
+    "a fallback that is not Verified": (
+        Target(strategy="Pinned", version="v9", fallbacks=["v12"]),
+        [recorded("v12", **UNVERIFIED)],
+        [],
+        {},
+        "v9: neither recorded nor declared; v12: not Verified",
+    ),
+    "an unknown fallback": (
+        Target(fallbacks=["v8"]),
+        [recorded("v13")],
+        [],
+        {},
+        "v8: neither recorded nor declared",
+    ),
 }
 
 
@@ -180,6 +286,51 @@ def test_why_there_is_no_version_to_put_back(case):
 
     assert choice.candidate is None
     assert choice.why == why or (why.endswith("until") and choice.why.startswith(why))
+
+
+FOUR = [recorded("v13"), recorded("v12"), recorded("v11"), recorded("v10")]
+ORDERS = {
+    "LastVerified goes on to the next newest": (LAST_VERIFIED, [], ["v12", "v11", "v10"]),
+    "and never back to what failed": (LAST_VERIFIED, ["v12"], ["v11", "v10"]),
+    "until there is none": (LAST_VERIFIED, ["v12", "v11", "v10"], []),
+    "fallbacks instead of the next newest": (Target(fallbacks=["v10"]), [], ["v12", "v10"]),
+    "a fallback after the first failed": (Target(fallbacks=["v10"]), ["v12"], ["v10"]),
+    "a fallback that is the first as well": (Target(fallbacks=["v12", "v10"]), ["v12"], ["v10"]),
+    "no more fallbacks": (Target(fallbacks=["v10"]), ["v12", "v10"], []),
+    "Previous goes no further": (PREVIOUS, [], ["v12"]),
+    "Previous, then fallbacks in their order": (
+        Target(strategy="Previous", fallbacks=["v10", "v11"]),
+        ["v12"],
+        ["v10", "v11"],
+    ),
+    "Pinned goes no further": (pinned("v11"), ["v11"], []),
+    "Pinned, then fallbacks": (
+        Target(strategy="Pinned", version="v11", fallbacks=["v12", "v10"]),
+        [],
+        ["v11", "v12", "v10"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ORDERS)
+def test_in_which_order_versions_are_tried(case):
+    target, tried, order = ORDERS[case]
+
+    ranked = rank(target, *system(FOUR, []), now=NOW, tried=tried)
+
+    assert [r.version for r in ranked if not r.why_not] == order
+    assert all(r.why_not == "put back in vain by this Rollback" for r in ranked if r.version in tried)
+
+
+def test_an_unverified_version_is_not_reached_after_the_verified_ones_have_failed_unless_allowed():
+    history = [recorded("v12"), recorded("v11", **UNVERIFIED)]
+
+    def order(target):
+        ranked = rank(target, *system(history, []), now=NOW, tried=["v12"])
+        return [r.version for r in ranked if not r.why_not]
+
+    assert order(LAST_VERIFIED) == []
+    assert order(lenient()) == ["v11"]
 
 
 def test_a_quarantine_ends_and_holds_by_name_or_by_values():

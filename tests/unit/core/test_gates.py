@@ -139,6 +139,9 @@ PASSED = {
     "a component that is not ready: that is a reason to go back": {
         "live": [live(readiness=GONE.readiness)],
     },
+    "the pinned version is what runs, and a fallback is there": {
+        "policy": make_policy(target={"strategy": "Pinned", "version": "v13", "fallbacks": ["v12"]}),
+    },
     "mode Observe": {"policy": make_policy(mode="Observe")},
     "two components": {
         "system": make_system([make_component("features"), make_component("model")]),

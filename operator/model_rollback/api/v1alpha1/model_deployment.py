@@ -22,6 +22,7 @@ from model_rollback.api.types import (
     require_unique,
     rule,
 )
+from model_rollback.api.v1alpha1.artifacts import Artifact, Attestation
 from model_rollback.api.v1alpha1.meta import Column, KindInfo, ObjectMeta
 
 ComponentType = Literal["Model", "Dataset", "Pipeline", "API", "Config", "Infrastructure"]
@@ -122,6 +123,20 @@ class DeclaredVersion(ApiModel):
             **keyed("component", "pin", items=64),
         ),
     ]
+    artifacts: Annotated[
+        list[Artifact],
+        Field(
+            description="What it was made of. Example: `[{type: Model, uri: 'models:/recommender/12'}]`.",
+            **keyed("type", "uri", items=16),
+        ),
+    ] = []
+    attestations: Annotated[
+        list[Attestation],
+        Field(
+            description="What was vouched for. Example: `[{name: bias-audit, uri: 'https://grc.example/audits/88', expires: '2027-01-31'}]`.",
+            **keyed("name", items=16),
+        ),
+    ] = []
     safe: Annotated[
         Safe,
         Field(
@@ -221,6 +236,8 @@ class ModelDeploymentSpec(ApiModel):
         images = {c.name for c in self.components if c.preset == "ContainerImage"}
         for v in self.versions:
             require_unique([f"{p.component}/{p.pin}" for p in v.values], f"version {v.name!r}: value")
+            require_unique([f"{a.type} {a.uri}" for a in v.artifacts], f"version {v.name!r}: artifact")
+            require_unique([a.name for a in v.attestations], f"version {v.name!r}: attestation")
             for p in v.values:
                 if p.component not in images or p.pin != "image":
                     raise ValueError(

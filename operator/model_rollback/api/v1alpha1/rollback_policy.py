@@ -15,50 +15,16 @@ from model_rollback.api.types import (
     StatusModel,
     Time,
     Timeout,
-    VersionName,
     keyed,
     require_unique,
     rule,
 )
 from model_rollback.api.v1alpha1.meta import Column, KindInfo, LocalRef, ObjectMeta
 from model_rollback.api.v1alpha1.probe import Probe
+from model_rollback.api.v1alpha1.target import Target
 from model_rollback.api.v1alpha1.trigger import Trigger, TriggerStatus
 
 Mode = Literal["Enforce", "Observe", "Suspended"]
-
-
-class Target(ApiModel):
-    """Which version is put back."""
-
-    cel_rules: ClassVar[tuple[CelRule, ...]] = (
-        rule(
-            "(self.strategy == 'Pinned') == has(self.version)",
-            "version names the version to put back: give it with strategy Pinned, and only there",
-        ),
-    )
-
-    strategy: Annotated[
-        Literal["LastVerified", "Previous", "Pinned"],
-        Field(
-            description="`LastVerified`: the newest Verified version that differs from what is live. "
-            "`Previous`: the version recorded before the current one. `Pinned`: the one named by `version`."
-        ),
-    ] = "LastVerified"
-    version: Annotated[VersionName | None, Field(description="With strategy `Pinned`. Example: `v12`.")] = (
-        None
-    )
-    allow_unverified: Annotated[
-        Literal["Never", "WhenNoVerified"],
-        Field(description="Whether a version that nobody verified may be put back. Example: `Never`."),
-    ] = "Never"
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if (self.strategy == "Pinned") != (self.version is not None):
-            raise ValueError(
-                "target: version names the version to put back: give it with strategy Pinned, and only there"
-            )
-        return self
 
 
 class Execution(ApiModel):

@@ -1,0 +1,40 @@
+"""What a declared version stands on: the artifacts that it was made of, and who vouched for it."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from model_rollback.api.types import ApiModel, Day, Name
+
+Uri = Annotated[str, Field(min_length=1, max_length=1024, pattern=r"^[A-Za-z][A-Za-z0-9+.-]*:[^\s]+$")]
+
+
+class Artifact(ApiModel):
+    """One thing that a version was made of, linked for the people who read the record."""
+
+    type: Annotated[
+        Literal["Model", "Dataset", "Config", "Source", "Evaluation", "Other"],
+        Field(description="What it is. Example: `Model`."),
+    ]
+    uri: Annotated[
+        Uri,
+        Field(
+            description="Where it is. Examples: `models:/recommender/12`, `git+https://git.example/shop/recommender@9a2b1c`."
+        ),
+    ]
+
+
+class Attestation(ApiModel):
+    """What somebody vouched for. A policy asks for it by name in `target.requires`."""
+
+    name: Annotated[Name, Field(description="What is attested, unique in this list. Example: `bias-audit`.")]
+    uri: Annotated[
+        Uri | None,
+        Field(description="Where the proof is. Example: `https://grc.example/audits/88`."),
+    ] = None
+    expires: Annotated[
+        Day | None,
+        Field(
+            description="The last day on which it counts, in UTC. Example: `2027-01-31`. Default: it does not expire."
+        ),
+    ] = None
