@@ -24,11 +24,16 @@ class Reason(StrEnum):
     TARGETS_MISSING = "TargetsMissing"
     MIXED_VERSIONS = "MixedVersions"
     ROLLBACK_IN_PROGRESS = "RollbackInProgress"
+    TARGET_PAUSED = "TargetPaused"
     TARGET_SCALED_TO_ZERO = "TargetScaledToZero"
     BREACH_CONSUMED = "BreachConsumed"
     COOLDOWN_ACTIVE = "CooldownActive"
+    ROLLBACK_BUDGET_EXHAUSTED = "RollbackBudgetExhausted"
+    FROZEN_WINDOW = "FrozenWindow"
     ALREADY_AT_TARGET = "AlreadyAtTarget"
     NO_SAFE_TARGET = "NoSafeTarget"
+    ARTIFACT_MISSING = "ArtifactMissing"
+    EXTERNALLY_MANAGED = "ExternallyManaged"
 
     # Life of a Rollback: Events on all four objects, reasons of its conditions
     ROLLBACK_STARTED = "RollbackStarted"
@@ -65,3 +70,4 @@ class Reason(StrEnum):
     READY = "Ready"
     NOT_READY = "NotReady"
     NOTHING_VERIFIED = "NothingVerified"
+    NOT_EXTERNALLY_MANAGED = "NotExternallyManaged"

@@ -3,6 +3,8 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Final
 
 from model_rollback.api.types import format_duration
 from model_rollback.api.v1alpha1.artifacts import Attestation
@@ -16,6 +18,8 @@ from model_rollback.api.v1alpha1.model_deployment import (
 from model_rollback.api.v1alpha1.target import Target
 from model_rollback.core.pins import version_digest
 from model_rollback.presets import target_presets
+
+NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,8 @@ class Choice:
 
     candidate: Candidate | None
     rejected: tuple[tuple[str, str], ...] = ()
+    missing: bool = False
+    """Some fell out for nothing but what was found missing."""
 
     @property
     def why(self) -> str:
@@ -60,15 +66,26 @@ class Choice:
 
 
 def choose(
-    target: Target, spec: ModelDeploymentSpec, status: ModelDeploymentStatus, *, now: datetime
+    target: Target,
+    spec: ModelDeploymentSpec,
+    status: ModelDeploymentStatus,
+    *,
+    now: datetime,
+    missing: Mapping[str, str] = NOTHING,
 ) -> Choice:
-    """The target of a rollback from the current version: the first of `rank` that may be put back."""
+    """The target of a rollback from the current version: the first of `rank` that may be put back and has all it needs.
+
+    `missing`: version → which of its artifacts or kept values was found missing.
+    """
     rejected: list[tuple[str, str]] = []
+    lacking = False
     for entry in rank(target, spec, status, now=now):
-        if not entry.why_not:
+        lacks = not entry.why_not and entry.version in missing
+        if not entry.why_not and not lacks:
             return Choice(entry.candidate, tuple(rejected))
-        rejected.append((entry.version, entry.why_not))
-    return Choice(None, tuple(rejected))
+        lacking = lacking or lacks
+        rejected.append((entry.version, missing[entry.version] if lacks else entry.why_not))
+    return Choice(None, tuple(rejected), lacking)
 
 
 def rank(

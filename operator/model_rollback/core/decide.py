@@ -10,7 +10,7 @@ from model_rollback.api.types import format_duration
 from model_rollback.api.v1alpha1.rollback import Evidence, Sample
 from model_rollback.api.v1alpha1.rollback_policy import RollbackPolicySpec, RollbackPolicyStatus
 from model_rollback.api.v1alpha1.trigger import Trigger, TriggerStatus
-from model_rollback.core.candidates import Candidate, choose
+from model_rollback.core.candidates import Candidate
 from model_rollback.core.gates import Observation, first_block
 from model_rollback.core.measure import in_words, show_value
 from model_rollback.core.triggers import TriggerMemory, is_open
@@ -129,7 +129,7 @@ def _start(o: Observation, generation: int) -> Start | None:
     breached = _breached(o)
     if not breached or o.policy is None or o.system is None:
         return None
-    candidate = choose(o.policy.target, o.system, o.status, now=o.now).candidate
+    candidate = o.choice.candidate
     if candidate is None:
         return None
     return Start(
@@ -189,7 +189,7 @@ def _conditions(
     if armed and o.refused:
         said["Armed"] = say("Armed", False, Reason.FORBIDDEN, f"a rollback could not be started: {o.refused}")
     elif armed and o.system is not None:
-        target = choose(o.policy.target, o.system, o.status, now=o.now).candidate
+        target = o.choice.candidate
         name = target.version if target else "?"
         said["Armed"] = say("Armed", True, Reason.ARMED, f"a breach now would put {name} back")
     if not triggers:

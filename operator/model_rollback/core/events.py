@@ -40,6 +40,12 @@ EVENTS: Final[Mapping[Reason, EventKind]] = MappingProxyType(
         Reason.TARGETS_MISSING: EventKind("A target or a pin in it does not exist.", "Watch", _JUDGING, True),
         Reason.API_UNAVAILABLE: EventKind("The targets cannot be watched.", "Watch", _JUDGING, True),
         Reason.TARGETS_AVAILABLE: EventKind("Every target is there and watched again.", "Watch", _JUDGING),
+        Reason.EXTERNALLY_MANAGED: EventKind(
+            "Argo CD, Flux or Helm manages a target too and may bring the bad version back.",
+            "Watch",
+            _JUDGING,
+            True,
+        ),
         Reason.TRIGGER_BREACHED: EventKind("A breach begins.", "Evaluate", _JUDGING, True),
         Reason.TRIGGER_RECOVERED: EventKind(
             "The breach is over: the trigger is healthy again.", "Evaluate", _JUDGING

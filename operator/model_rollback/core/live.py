@@ -7,6 +7,7 @@ from typing import Any
 
 from model_rollback.api.group import LABEL_APP_VERSION
 from model_rollback.api.v1alpha1.model_deployment import Component
+from model_rollback.core.ownership import external_manager
 from model_rollback.core.paths import PathError
 from model_rollback.core.pins import last_write, read, show_all
 from model_rollback.presets import TargetPreset
@@ -35,6 +36,8 @@ class LiveTarget:
         pins: pin name → shown value; empty when the object or a pin is missing.
         problem: why there are no pins; empty when all is well.
         missing: whether the object itself is not there.
+        paused: whether its own controller rolls nothing out at the moment (`spec.paused`).
+        managed_by: who writes it from elsewhere, see `core.ownership`; empty without one.
         changed_at: when we first saw these pins.
         resource_version: of the object as read; a later look never gives way to an older one.
     """
@@ -47,6 +50,8 @@ class LiveTarget:
     app_version: str = ""
     readiness: Readiness = Readiness(ready=False, message="not seen yet")
     scaled_to_zero: bool = False
+    paused: bool = False
+    managed_by: str = ""
     last_write: str = ""
     changed_at: datetime | None = None
     resource_version: str = field(default="", compare=False)
@@ -70,6 +75,8 @@ def observe(component: Component, preset: TargetPreset, obj: Mapping[str, Any]) 
         app_version=str(labels.get(LABEL_APP_VERSION, "")),
         readiness=workload_readiness(obj),
         scaled_to_zero=obj.get("spec", {}).get("replicas") == 0,
+        paused=obj.get("spec", {}).get("paused") is True,
+        managed_by=external_manager(obj),
         last_write=last_write(obj),
         resource_version=str(metadata.get("resourceVersion", "")),
     )

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from model_rollback.api.conditions import Condition, condition, merge_conditions
+from model_rollback.api.conditions import Condition, condition, find_condition, merge_conditions
 from model_rollback.api.reasons import Reason
 from model_rollback.api.v1alpha1.model_deployment import ModelDeploymentSpec, ModelDeploymentStatus
 from model_rollback.core.live import LiveTarget
+
+EXTERNALLY_MANAGED = "ExternallyManaged"
 
 
 def with_conditions(
@@ -19,9 +21,10 @@ def with_conditions(
     generation: int,
     now: datetime,
 ) -> ModelDeploymentStatus:
-    """The status with `Ready`, and with `Stalled` while the spec is invalid (`problem`)."""
+    """The status with `Ready`, with `Stalled` while the spec is invalid (`problem`), and with `ExternallyManaged`."""
     ready, reason, message = _ready(spec, status, live, problem, blind)
     said = [condition("Ready", status=ready, reason=reason, message=message, at=now, generation=generation)]
+    said += _externally_managed(status, live, generation, now)
     kept: list[Condition] = [c for c in status.conditions if c.type != "Stalled"]
     if spec is None:
         said.append(
@@ -38,6 +41,30 @@ def with_conditions(
     return status.model_copy(
         update={"conditions": merge_conditions(kept, said), "observed_generation": generation}
     )
+
+
+def _externally_managed(
+    status: ModelDeploymentStatus, live: Sequence[LiveTarget], generation: int, now: datetime
+) -> list[Condition]:
+    """Said while it is so, and once more when it has ended."""
+    owned = [f"{t.component} by {t.managed_by}" for t in live if t.managed_by]
+    if owned:
+        reason = Reason.EXTERNALLY_MANAGED
+        message = f"{', '.join(owned)}: it may bring back what a rollback took away"
+    elif find_condition(status.conditions, EXTERNALLY_MANAGED) is not None:
+        reason, message = Reason.NOT_EXTERNALLY_MANAGED, "no target is known to be managed from elsewhere"
+    else:
+        return []
+    return [
+        condition(
+            EXTERNALLY_MANAGED,
+            status=bool(owned),
+            reason=reason,
+            message=message,
+            at=now,
+            generation=generation,
+        )
+    ]
 
 
 def _ready(

@@ -14,7 +14,9 @@ from model_rollback.engine.held import write_status
 from model_rollback.engine.store import EVIDENCE, PolicyEntry, RollbackEntry, SystemEntry
 from model_rollback.ports import Objects
 
-_KEPT = 50
+KEPT = 50
+"""Finished Rollbacks that are remembered: as many as the largest budget counts."""
+
 _EVIDENCE_KEPT = 20
 _ZERO = timedelta(0)
 
@@ -81,7 +83,7 @@ async def release(
                 "active_rollback": "",
                 "attempt": status.attempt + 1,
                 "episode": status.episode + 1 if moved else status.episode,
-                "last_rollbacks": (entry, *status.last_rollbacks)[:_KEPT],
+                "last_rollbacks": (entry, *status.last_rollbacks)[:KEPT],
             }
         )
 
@@ -110,7 +112,7 @@ async def quarantine(
         verified = next((v.version for v in history if v.safe == "Verified"), "")
         return status.model_copy(
             update={
-                "quarantined": (entry, *others)[:_KEPT],
+                "quarantined": (entry, *others)[:KEPT],
                 "history": history,
                 "last_verified_version": verified,
             }

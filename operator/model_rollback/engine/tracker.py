@@ -4,13 +4,13 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from model_rollback.api.conditions import Condition, find_condition
+from model_rollback.api.conditions import Condition, find_condition, is_true
 from model_rollback.api.reasons import Reason
 from model_rollback.api.v1alpha1.model_deployment import ModelDeploymentStatus
 from model_rollback.core import versions
 from model_rollback.core.paths import PathError
 from model_rollback.core.pins import Values, read, show_all, version_digest
-from model_rollback.core.system import with_conditions
+from model_rollback.core.system import EXTERNALLY_MANAGED, with_conditions
 from model_rollback.engine import revisions
 from model_rollback.engine.announcer import Announcer
 from model_rollback.engine.held import write_status
@@ -67,9 +67,12 @@ class Tracker:
                     self._wakeups.at(key, self._clock.now() + _RETRY)
 
     async def _refresh(self, key: Key, entry: SystemEntry) -> None:
-        before = find_condition(entry.status.conditions, "Ready")
+        before = entry.status.conditions
         await write_status(self._objects, entry, lambda status: self._look(entry, status))
-        self._tell(entry, before, find_condition(entry.status.conditions, "Ready"))
+        self._tell(entry, find_condition(before, "Ready"), find_condition(entry.status.conditions, "Ready"))
+        managed = find_condition(entry.status.conditions, EXTERNALLY_MANAGED)
+        if managed is not None and managed.status == "True" and not is_true(before, EXTERNALLY_MANAGED):
+            self._announcer.tell(Reason.EXTERNALLY_MANAGED, managed.message, [entry.regarding])
         if entry.spec is None or not entry.is_known:
             return
         now = self._clock.now()

@@ -151,6 +151,8 @@ THRESHOLD: Final = "spec.triggers.0.breach.threshold"
 OPERATOR: Final = "spec.triggers.0.breach.operator"
 FOR: Final = "spec.triggers.0.for"
 PROBES: Final = "spec.validation.probes"
+WINDOWS: Final = "spec.guards.freezeWindows"
+FREEZE: Final = {"schedule": "0 0 24 12 *", "duration": "48h", "timeZone": "Europe/London"}
 HTTP: Final[Document] = {"service": "recommender", "port": 8080}
 
 MODEL_DEPLOYMENTS: Final = (
@@ -275,6 +277,22 @@ ROLLBACK_POLICIES: Final = (
     Row("eleven fallbacks", P, {"spec.target": {"fallbacks": [f"v{i}" for i in range(11)]}}, "fallbacks"),
     Row("an attestation required twice", P, {"spec.target": {"requires": ["a", "a"]}}, "require"),
     Row("maxAge of nothing", P, {"spec.target": {"maxAge": "0s"}}, "maxAge"),
+    Row("every guard", P, {"spec.guards": {
+        "cooldown": "0s", "maxRollbacks": {"count": 50, "per": "8784h"}, "freezeWindows": [FREEZE],
+    }}),
+    Row("a freeze window in UTC", P, {WINDOWS: [{"schedule": "*/5 0,12 L * MON-FRI", "duration": "1s"}]}),
+    Row("a budget of none", P, {"spec.guards.maxRollbacks": {"count": 0}}, "count"),
+    Row("a budget that nobody counts", P, {"spec.guards.maxRollbacks": {"count": 51}}, "count"),
+    Row("a budget within no time", P, {"spec.guards.maxRollbacks": {"per": "0s"}}, "per"),
+    Row("a schedule of four fields", P, {WINDOWS: [FREEZE | {"schedule": "0 0 24 12"}]}, "schedule"),
+    Row("a schedule with seconds", P, {WINDOWS: [FREEZE | {"schedule": "0 0 0 24 12 *"}]}, "schedule"),
+    Row("a schedule by name", P, {WINDOWS: [FREEZE | {"schedule": "@daily"}]}, "schedule"),
+    Row("a freeze of no length", P, {WINDOWS: [FREEZE | {"duration": "0s"}]}, "duration"),
+    Row("an unknown time zone", P, {WINDOWS: [FREEZE | {"timeZone": "Europe/Londn"}]}, "zone"),
+    Row("an offset as a time zone", P, {WINDOWS: [FREEZE | {"timeZone": "+01:00"}]}, "timeZone"),
+    Row("seventeen freeze windows", P, {WINDOWS: [FREEZE] * 17}, "freezeWindows"),
+    Row("refuse what others manage", P, {"spec.ownership": {"onExternalManager": "Refuse"}}),
+    Row("suspend the sync", P, {"spec.ownership": {"onExternalManager": "SuspendSync"}}, "onExternalManager"),
     Row("every kind of probe", P, {PROBES: [
         {"name": "ready", "readiness": {}},
         {"name": "answers", "http": {**HTTP, "expectVersion": {"jsonPath": "$.models[0].version"}}},

@@ -8,6 +8,7 @@ from model_rollback.api.reasons import Reason
 from model_rollback.api.v1alpha1.model_deployment import FinishedRollback
 from model_rollback.core.gates import GATES, first_block
 from model_rollback.core.live import LiveTarget
+from model_rollback.engine.lock import KEPT
 from tests.unit.core.builders import (
     at,
     breached,
@@ -25,8 +26,26 @@ from tests.unit.core.builders import (
 GONE = LiveTarget("model", problem="Deployment model does not exist in namespace shop", missing=True)
 
 
-def finished(seconds_ago, name="recommender-1a2b3c4d5e"):
-    return FinishedRollback(name=name, type="Incident", finished_at=at(-seconds_ago), result="Succeeded")
+ARGO = "Argo CD application shop"
+REFUSE = make_policy(ownership={"onExternalManager": "Refuse"})
+CHRISTMAS = {"schedule": "0 0 5 1 *", "duration": "48h", "timeZone": "Europe/London"}
+
+
+def finished(seconds_ago, name="recommender-1a2b3c4d5e", **fields):
+    return FinishedRollback(
+        **{
+            "name": name,
+            "type": "Incident",
+            "finished_at": at(-seconds_ago),
+            "result": "Succeeded",
+            **fields,
+        }
+    )
+
+
+def finished_hours_ago(*hours, **fields):
+    """Long enough ago for the cooldown."""
+    return make_status(last_rollbacks=tuple(finished(3600 * h, **fields) for h in hours))
 
 
 BLOCKED = {
@@ -80,6 +99,37 @@ BLOCKED = {
         {"status": make_status(last_rollbacks=(finished(600), finished(9000)))},
         Reason.COOLDOWN_ACTIVE,
         "a rollback finished at 09:50:00 UTC; cooldown of 30m ends at 2026-01-05 10:20:00 UTC",
+    ),
+    "a paused Deployment": (
+        {"live": [live(paused=True)]},
+        Reason.TARGET_PAUSED,
+        "model is paused (spec.paused): what is put back would not be rolled out; resume it",
+    ),
+    "the budget of three in a day": (
+        {"status": finished_hours_ago(1, 5, 23)},
+        Reason.ROLLBACK_BUDGET_EXHAUSTED,
+        "3 rollbacks within 24h are allowed and done; the next may start at 2026-01-05 11:00:00 UTC",
+    ),
+    "the budget counts failed ones and those of people": (
+        {"status": finished_hours_ago(1, 2, 3, result="Failed", type="Manual")},
+        Reason.ROLLBACK_BUDGET_EXHAUSTED,
+        "3 rollbacks within 24h are allowed and done; the next may start at 2026-01-06 07:00:00 UTC",
+    ),
+    "a freeze window": (
+        {"policy": make_policy(guards={"freezeWindows": [CHRISTMAS]})},
+        Reason.FROZEN_WINDOW,
+        "freeze window '0 0 5 1 *' (Europe/London) is open until 2026-01-07 00:00:00 UTC",
+    ),
+    "what the only version needs is missing": (
+        {"missing": {"v12": "ControllerRevision recommender-v12 does not exist"}},
+        Reason.ARTIFACT_MISSING,
+        "there is no version to go back to: v12: ControllerRevision recommender-v12 does not exist",
+    ),
+    "a target that Argo CD owns": (
+        {"policy": REFUSE, "live": [live(managed_by=ARGO)]},
+        Reason.EXTERNALLY_MANAGED,
+        "managed from elsewhere: model by Argo CD application shop; roll back there, "
+        "or set spec.ownership.onExternalManager to Warn",
     ),
     "the pinned version is what runs": (
         {"policy": make_policy(target={"strategy": "Pinned", "version": "v13"})},
@@ -139,6 +189,31 @@ PASSED = {
     "a component that is not ready: that is a reason to go back": {
         "live": [live(readiness=GONE.readiness)],
     },
+    "the budget has one left": {"status": finished_hours_ago(1, 5, 24)},
+    "drills, and Rollbacks that wrote nothing, cost nothing": {
+        "status": make_status(
+            last_rollbacks=(
+                *(finished(3600, type="Drill") for _ in range(3)),
+                *(finished(3600, result=r) for r in ("Withdrawn", "Denied", "Expired")),
+            )
+        ),
+    },
+    "a larger budget": {
+        "policy": make_policy(guards={"maxRollbacks": {"count": 4}}),
+        "status": finished_hours_ago(1, 2, 3),
+    },
+    "a budget of a shorter time": {
+        "policy": make_policy(guards={"maxRollbacks": {"count": 2, "per": "2h"}}),
+        "status": finished_hours_ago(1, 2, 3),
+    },
+    "a freeze window that is over": {
+        "policy": make_policy(guards={"freezeWindows": [CHRISTMAS | {"duration": "10h"}]}),
+    },
+    "a target that Argo CD owns, and Warn": {"live": [live(managed_by=ARGO)]},
+    "what one version needs is missing, and another has all": {
+        "status": make_status("v13", recorded("v12"), recorded("v11")),
+        "missing": {"v12": "gone"},
+    },
     "the pinned version is what runs, and a fallback is there": {
         "policy": make_policy(target={"strategy": "Pinned", "version": "v13", "fallbacks": ["v12"]}),
     },
@@ -155,25 +230,54 @@ def test_what_passes(case):
     assert first_block(observe(**PASSED[case])) is None
 
 
-def test_a_cooldown_says_when_to_look_again():
-    blocked = first_block(observe(status=make_status(last_rollbacks=(finished(600),))))
+UNTIL = {
+    "a cooldown": (
+        {"status": make_status(last_rollbacks=(finished(600),))},
+        at(-600) + timedelta(minutes=30),
+    ),
+    "a budget": ({"status": finished_hours_ago(1, 5, 23)}, at(-23 * 3600) + timedelta(hours=24)),
+    "a freeze window": (
+        {"policy": make_policy(guards={"freezeWindows": [CHRISTMAS]})},
+        at(-10 * 3600) + timedelta(hours=48),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", UNTIL)
+def test_what_ends_by_itself_says_when_to_look_again(case):
+    fields, until = UNTIL[case]
+
+    blocked = first_block(observe(**fields))
 
     assert blocked is not None
-    assert blocked.until == at(-600) + timedelta(minutes=30)
+    assert blocked.until == until
+    assert first_block(observe(now=until, triggers={}, **fields)) is None
+    assert first_block(observe(now=until - timedelta(seconds=1), triggers={}, **fields)) is not None
+
+
+def test_the_budget_can_be_counted_on_what_is_kept():
+    assert make_policy(guards={"maxRollbacks": {"count": KEPT}}).guards.max_rollbacks.count == KEPT
+    with pytest.raises(ValueError, match="count"):
+        make_policy(guards={"maxRollbacks": {"count": KEPT + 1}})
 
 
 def test_the_order_of_the_gates():
-    assert [gate.__name__.lstrip("_") for gate in GATES] == [
+    assert [gate.__name__ for gate in GATES] == [
         "suspended",
         "invalid_spec",
         "targets_missing",
         "rollback_in_progress",
         "mixed_versions",
+        "target_paused",
         "target_scaled_to_zero",
         "breach_consumed",
         "cooldown_active",
+        "rollback_budget_exhausted",
+        "frozen_window",
         "already_at_target",
         "no_safe_target",
+        "artifact_missing",
+        "externally_managed",
     ]
 
 

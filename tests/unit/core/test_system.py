@@ -75,3 +75,20 @@ def test_saying_the_same_again_changes_nothing():
     once = said()
 
     assert said(status=once, now=at(600)) == once
+
+
+def managed(*targets, status=make_status()):  # noqa: B008
+    return find_condition(said(targets=targets, status=status).conditions, "ExternallyManaged")
+
+
+def test_a_manager_from_elsewhere_is_said_while_there_is_one_and_once_more_when_it_has_gone():
+    owned = said(targets=[live(managed_by="Helm release shop")])
+
+    condition = find_condition(owned.conditions, "ExternallyManaged")
+    assert condition is not None
+    assert (condition.status, condition.reason) == ("True", "ExternallyManaged")
+    assert "model by Helm release shop" in condition.message
+    assert managed(live()) is None
+    freed = managed(live(), status=owned)
+    assert freed is not None
+    assert (freed.status, freed.reason) == ("False", "NotExternallyManaged")

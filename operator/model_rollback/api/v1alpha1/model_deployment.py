@@ -381,7 +381,7 @@ class ModelDeploymentStatus(StatusModel):
     ] = ()
     conditions: Annotated[
         tuple[Condition, ...],
-        Field(description="`Ready` and `Stalled`.", **keyed("type", items=16)),
+        Field(description="`Ready`, `Stalled` and `ExternallyManaged`.", **keyed("type", items=16)),
     ] = ()
 
 

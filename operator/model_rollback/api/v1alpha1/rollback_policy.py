@@ -19,6 +19,7 @@ from model_rollback.api.types import (
     require_unique,
     rule,
 )
+from model_rollback.api.v1alpha1.guards import Guards, Ownership
 from model_rollback.api.v1alpha1.meta import Column, KindInfo, LocalRef, ObjectMeta
 from model_rollback.api.v1alpha1.probe import Probe
 from model_rollback.api.v1alpha1.target import Target
@@ -60,14 +61,6 @@ class Validation(ApiModel):
             **keyed("name", items=16),
         ),
     ] = []
-
-
-class Guards(ApiModel):
-    """What keeps rollbacks from following each other."""
-
-    cooldown: Annotated[
-        Duration, Field(description="No automatic Rollback for this long after one finished. Example: `30m`.")
-    ] = timedelta(minutes=30)
 
 
 class Quarantine(ApiModel):
@@ -129,8 +122,16 @@ class RollbackPolicySpec(ApiModel):
     ] = Validation()
     guards: Annotated[
         Guards,
-        Field(description="What keeps rollbacks from following each other. Example: `{cooldown: 30m}`."),
+        Field(
+            description="What keeps rollbacks from following each other, and from coming at the wrong time. Example: `{cooldown: 30m, maxRollbacks: {count: 3, per: 24h}}`."
+        ),
     ] = Guards()
+    ownership: Annotated[
+        Ownership,
+        Field(
+            description="What to do when somebody else writes the targets too. Example: `{onExternalManager: Refuse}`."
+        ),
+    ] = Ownership()
     quarantine: Annotated[
         Quarantine,
         Field(
