@@ -60,9 +60,10 @@ def _summary(report: Report) -> Text:
 
     errors, warnings = count(Severity.ERROR), count(Severity.WARNING)
     style = "bold red" if errors else "yellow" if warnings else "green"
-    words = f"{_plural(report.checked, 'object')} checked: {_plural(errors, 'error')}, {_plural(warnings, 'warning')}"
+    words = f"{plural(report.checked, 'object')} checked: {plural(errors, 'error')}, {plural(warnings, 'warning')}"
     return Text(words, style=style)
 
 
-def _plural(count: int, word: str) -> str:
+def plural(count: int, word: str) -> str:
+    """`1 test`, `2 tests`."""
     return f"{count} {word}{'' if count == 1 else 's'}"

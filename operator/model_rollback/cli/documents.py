@@ -62,6 +62,11 @@ class Document:
             mark = key.start_mark
         return Position(mark.line + 1, mark.column + 1)
 
+    def child(self, key: str) -> "Document":
+        """What stands at `key` of a map, as a document of its own."""
+        found = _child(self.node, key)
+        return Document(self.file, self.data[key], found[1] if found is not None else self.node)
+
     def repeated_keys(self) -> Iterator[tuple[tuple[Step, ...], Position]]:
         """Every key that stands twice in one map, with its first place; YAML would silently keep the last."""
         yield from _repeated(self.node, (), set())

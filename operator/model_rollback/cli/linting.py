@@ -98,7 +98,7 @@ def _gather(document: Document, gathered: _Gathered) -> None:
             valid = model.model_validate(body)
         except ValidationError as error:
             remarks += explain(error, model)
-        gathered.findings += [find("promql", document, subject, r) for r in _queries(body)]
+        gathered.findings += [find("promql", document, subject, r) for r in query_problems(body)]
     gathered.findings += [find("schema", document, subject, r) for r in remarks]
     place = (str(metadata.get("namespace", "")), name)
     gathered.ours.append(Ours(document, subject, place, valid))
@@ -160,7 +160,7 @@ def _repeated(document: Document) -> Iterator[Remark]:
         )
 
 
-def _queries(body: Mapping[str, Any]) -> Iterator[Remark]:
+def query_problems(body: Mapping[str, Any]) -> Iterator[Remark]:
     """PromQL is checked also where the rest of the object is invalid."""
     spec = body.get("spec")
     triggers = spec.get("triggers") if isinstance(spec, dict) else None
@@ -187,7 +187,7 @@ def _across(ours: Sequence[Ours]) -> Iterator[Finding]:
         seen.setdefault(key, one)
     systems = {o.place: o.model for o in ours if o.subject.startswith("ModelDeployment ")}
     for one in ours:
-        if isinstance(one.model, RollbackPolicy) and not any(_queries(one.document.data)):
+        if isinstance(one.model, RollbackPolicy) and not any(query_problems(one.document.data)):
             yield from _ask_rules(one, one.model, systems)
 
 

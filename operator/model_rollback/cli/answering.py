@@ -1,0 +1,64 @@
+"""From the words of a policy test to the answers that the core is given."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+
+from model_rollback.adapters.metrics_answers import refusal
+from model_rollback.api.v1alpha1.trigger import Trigger
+from model_rollback.cli.notation import Mark, Point
+from model_rollback.cli.policytest import Answer as Entry
+from model_rollback.cli.scripts import Script
+from model_rollback.core.questions import Answers, Questions, questions_of
+from model_rollback.errors import MetricsError
+from model_rollback.ports import Answer, Sample
+
+_FAILURES: Mapping[str, MetricsError] = {
+    "timeout": MetricsError("timeout", "no answer in time"),
+    "partial": MetricsError("partial", "the answer came with warnings and may be incomplete"),
+    "badquery": MetricsError("bad_query", "the query was refused"),
+}
+
+
+class Answering:
+    """What Prometheus answers, step by step."""
+
+    def __init__(self, script: Script) -> None:
+        self._triggers = [
+            _Asked(
+                trigger, questions_of(trigger), [a for a in script.test.answers if a.trigger == trigger.name]
+            )
+            for trigger in script.policy.triggers
+        ]
+
+    def at(self, step: int, now: datetime) -> Mapping[str, Answers]:
+        """Trigger → the answers to its questions at that step."""
+        del now
+        return {asked.trigger.name: asked.answers(step) for asked in self._triggers}
+
+
+class _Asked:
+    """One trigger and the entries that speak of it."""
+
+    def __init__(self, trigger: Trigger, questions: Questions, entries: Sequence[Entry]) -> None:
+        self.trigger = trigger
+        self._questions = questions
+        self._entries = entries
+        self._failures = next((e.failures for e in entries if e.failures is not None), ())
+
+    def answers(self, step: int) -> Answers:
+        failure = self._failures[step] if step < len(self._failures) else "ok"
+        if failure != "ok":
+            error = _FAILURES.get(failure) or refusal(int(failure), b"", "Prometheus")
+            return dict.fromkeys(self._questions, error)
+        return {self._questions.value: Answer(tuple(self._samples(step)))}
+
+    def _samples(self, step: int) -> Iterator[Sample]:
+        for entry in self._entries:
+            point = _point(entry.values, step)
+            if not isinstance(point, Mark):
+                yield Sample(self.trigger.series if entry.series is None else entry.series, point)
+
+
+def _point(points: Sequence[Point] | None, step: int) -> Point:
+    """After the last one there are no more samples."""
+    return points[step] if points is not None and step < len(points) else Mark.NO_SAMPLE

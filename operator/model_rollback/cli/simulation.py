@@ -1,0 +1,111 @@
+"""Plays a policy tick by tick, on the operator's own core: nothing about triggers, gates or targets is said here again.
+
+What it assumes of the world: targets are there, and a Rollback that starts reverts at once and succeeds after
+`settle` and `duration`. The metrics are what the caller says.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from model_rollback.api.conditions import find_condition
+from model_rollback.api.v1alpha1 import RollbackPolicySpec, RollbackPolicyStatus
+from model_rollback.cli.stage import Stage, finished, reverted
+from model_rollback.core.decide import Decision, Start, decide
+from model_rollback.core.gates import Observation
+from model_rollback.core.measure import measure
+from model_rollback.core.plan import resolve_procedure, rollback_name
+from model_rollback.core.questions import Answers
+from model_rollback.core.triggers import TriggerMemory, advance, consume
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """What one evaluation came to.
+
+    Attributes:
+        triggers: name → memory.
+        start: the rollback that started here; in mode Observe the one that would have.
+        blocked: the gate that would keep a breach from starting one (the reason of `Armed=False`), and why.
+    """
+
+    at: datetime
+    triggers: Mapping[str, TriggerMemory]
+    start: Start | None
+    blocked: str
+    why_blocked: str
+
+
+class Simulation:
+    """One policy on one stage. `reverts`: whether a Rollback changes what runs; in a replay of history it does not."""
+
+    def __init__(
+        self, policy: RollbackPolicySpec, stage: Stage, interval: timedelta, *, reverts: bool
+    ) -> None:
+        self._policy = policy
+        self._stage = stage
+        self._interval = interval
+        self._reverts = reverts
+        self._status = RollbackPolicyStatus()
+        self._memories: dict[str, TriggerMemory] = {}
+        self._done_at: datetime | None = None
+
+    def tick(self, now: datetime, answers: Mapping[str, Answers]) -> Tick:
+        """One evaluation. `answers`: trigger → what its questions were answered with."""
+        if self._done_at is not None and now >= self._done_at:
+            self._stage = finished(self._stage, self._stage.status.active_rollback, at=self._done_at)
+            self._done_at = None
+        self._memories = {
+            trigger.name: advance(
+                trigger,
+                self._memories.get(trigger.name),
+                measure(trigger, answers[trigger.name]),
+                now=now,
+                interval=self._interval,
+                episode=self._stage.status.episode,
+            )
+            for trigger in self._policy.triggers
+        }
+        memories = self._memories
+        decision = self._decide(now)
+        armed = find_condition(decision.status.conditions, "Armed")
+        blocked = armed is not None and armed.status == "False"
+        if decision.start is not None and not decision.start.observe_only:
+            self._begin(decision.start, now)
+            self._status = self._decide(now).status
+        else:
+            self._status = decision.status
+        return Tick(
+            now,
+            memories,
+            decision.start,
+            armed.reason if armed is not None and blocked else "",
+            armed.message if armed is not None and blocked else "",
+        )
+
+    def _decide(self, now: datetime) -> Decision:
+        observation = Observation(
+            now=now,
+            policy=self._policy,
+            problem="",
+            system=self._stage.spec,
+            status=self._stage.status,
+            live=self._stage.live,
+            blind="",
+            triggers=self._memories,
+        )
+        return decide(observation, self._status, generation=1)
+
+    def _begin(self, start: Start, now: datetime) -> None:
+        """The Rollback reverts at once, and is done when its validation would be."""
+        name = self._policy.model_deployment_ref.name
+        status = self._stage.status
+        rollback = rollback_name(name, "simulated", status.episode, status.attempt)
+        self._memories = consume(self._memories, start.evidence, rollback)
+        to = start.candidate.version
+        if not self._reverts:
+            self._stage = finished(self._stage, rollback, at=now, moved=False)
+            return
+        procedure = resolve_procedure(self._policy, [e.trigger for e in start.evidence], to)
+        self._stage = reverted(self._stage, to, rollback, now=now, quarantine=procedure.quarantine)
+        self._done_at = now + procedure.settle + procedure.duration
