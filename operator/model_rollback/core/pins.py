@@ -7,7 +7,7 @@ from typing import Any
 
 from model_rollback.api.group import ANNOTATION_LAST_WRITE
 from model_rollback.api.v1alpha1.model_deployment import Component
-from model_rollback.core.paths import resolve
+from model_rollback.core.paths import MISSING, Resolved, resolve
 from model_rollback.presets import PinPreset, TargetPreset
 
 PinValues = Mapping[str, Any]
@@ -23,7 +23,11 @@ def read(component: Component, preset: TargetPreset, obj: Mapping[str, Any]) -> 
     Raises:
         PathError: the object has no such place, e.g. no container of that name.
     """
-    return {pin.name: _identity(pin, resolve(_path(pin, component), obj).value) for pin in preset.pins}
+    return {pin.name: _identity(pin, _resolve(pin, component, obj).value) for pin in preset.pins}
+
+
+def _resolve(pin: PinPreset, component: Component, obj: Mapping[str, Any]) -> Resolved:
+    return resolve(_path(pin, component), obj, optional=pin.optional)
 
 
 def _path(pin: PinPreset, component: Component) -> str:
@@ -31,7 +35,9 @@ def _path(pin: PinPreset, component: Component) -> str:
 
 
 def _identity(pin: PinPreset, value: Any) -> Any:
-    if not isinstance(value, Mapping):
+    if value is MISSING:
+        return None
+    if not isinstance(value, Mapping) or not pin.is_pod_template:
         return value
     value = dict(value)
     metadata = {k: v for k, v in (value.get("metadata") or {}).items() if k != "creationTimestamp"}
@@ -47,8 +53,13 @@ def _identity(pin: PinPreset, value: Any) -> Any:
 
 
 def show(value: Any) -> str:
-    """A pin value as it stands in a status: a short string as it is, anything else as `sha256:…`."""
-    return value if isinstance(value, str) and len(value) <= 1024 else f"sha256:{digest(value)}"
+    """A pin value as it stands in a status: a short string as it is, a number, truth value or null as `json:…`,
+    anything else as `sha256:…`. No two values are shown alike."""
+    if value is None or isinstance(value, bool | int | float):
+        return f"json:{json.dumps(value)}"
+    if isinstance(value, str) and len(value) <= 1024 and not value.startswith("json:"):
+        return value
+    return f"sha256:{digest(value)}"
 
 
 def digest(value: Any) -> str:
@@ -80,12 +91,27 @@ def build_patch(
         PathError: a pin is not there.
     """
     operations: list[dict[str, Any]] = [_test("/metadata/uid", obj["metadata"]["uid"])]
+    old: dict[str, Any] = {}
+    new: dict[str, Any] = {}
     for pin in preset.pins:
-        place = resolve(_path(pin, component), obj)
-        operations += [_test(pointer, value) for pointer, value in place.selectors]
-        operations.append(_test(place.pointer, place.value))
-        operations.append({"op": "replace", "path": place.pointer, "value": wanted[pin.name]})
+        place = _resolve(pin, component, obj)
+        value = MISSING if pin.optional and wanted[pin.name] is None else wanted[pin.name]
+        operations += [_test(pointer, found) for pointer, found in place.selectors]
+        old[place.pointer] = place.stored
+        # Pins in one document: each goes into the text that the pins before have written.
+        new[place.pointer] = place.rewritten(new.get(place.pointer, place.stored), value)
+    for pointer, before in old.items():
+        operations += _write(pointer, before, new[pointer])
     return operations + _sign(obj, last_write)
+
+
+def _write(pointer: str, before: Any, after: Any) -> list[dict[str, Any]]:
+    if before is MISSING:
+        absent = [_test(pointer, None)]
+        return absent if after is MISSING else [*absent, {"op": "add", "path": pointer, "value": after}]
+    if after is MISSING:
+        return [_test(pointer, before), {"op": "remove", "path": pointer}]
+    return [_test(pointer, before), {"op": "replace", "path": pointer, "value": after}]
 
 
 def _test(path: str, value: Any) -> dict[str, Any]:

@@ -11,10 +11,17 @@ from model_rollback.api.types import ApiModel
 
 
 class PinPreset(ApiModel):
-    """One pin: a path into the object, and what in it does not make a new version."""
+    """One pin: a path into the object, and what in it does not make a new version.
+
+    Attributes:
+        optional: the last key of the path may be absent, which is a value of its own (null).
+        is_pod_template: creation time and the ignored annotations are no part of the version.
+    """
 
     name: str
     path: str
+    optional: bool = False
+    is_pod_template: bool = False
     ignore_annotations: Annotated[
         tuple[str, ...], Field(description="Annotation keys of a pod template to leave out.")
     ] = ()

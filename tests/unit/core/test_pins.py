@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from model_rollback.api.group import ANNOTATION_LAST_WRITE, ANNOTATION_RESTARTED_AT
 from model_rollback.core.paths import PathError
 from model_rollback.core.pins import build_patch, digest, last_write, read, show, show_all, version_digest
-from model_rollback.presets import target_presets
+from model_rollback.presets import PinPreset, TargetPreset, target_presets
 from tests.unit.core.builders import deployment, make_component
 
 IMAGE = make_component()
@@ -266,3 +266,72 @@ def test_a_patch_never_applies_twice(obj, donor, component):
 
     with pytest.raises(jsonpatch.JsonPatchTestFailed):
         apply(operations, after)
+
+
+RAY = TargetPreset(
+    name="Ray",
+    kinds=("apps/v1/Deployment",),
+    pins=(
+        PinPreset(name="dir", path="spec.serveConfigV2|yaml.applications[name=a].dir"),
+        PinPreset(name="replicas", path="spec.serveConfigV2|yaml.applications[name=a].n"),
+        PinPreset(name="version", path="spec.rayVersion", optional=True),
+    ),
+)
+SERVE = "# ours\napplications:\n- name: a\n  dir: v13   # pinned\n  n: 2\n"
+
+
+def ray(serve=SERVE, **spec):
+    obj = deployment()
+    obj["spec"] = {"serveConfigV2": serve, **spec}
+    return obj
+
+
+def test_pins_in_one_document_are_one_write_of_the_whole_string():
+    operations = build_patch(TEMPLATE, RAY, ray(), {"dir": "v12", "replicas": 1, "version": None}, SIGNATURE)
+
+    written = [o for o in operations if o["path"] == "/spec/serveConfigV2"]
+    assert written == [
+        {"op": "test", "path": "/spec/serveConfigV2", "value": SERVE},
+        {
+            "op": "replace",
+            "path": "/spec/serveConfigV2",
+            "value": SERVE.replace("v13", "v12").replace("n: 2", "n: 1"),
+        },
+    ]
+
+
+def test_layout_and_comments_of_a_document_make_no_version():
+    assert read(TEMPLATE, RAY, ray()) == {"dir": "v13", "replicas": 2, "version": None}
+    assert read(TEMPLATE, RAY, ray('{applications: [{"n": 2, "dir": "v13", "name": a}]}')) == read(
+        TEMPLATE, RAY, ray()
+    )
+
+
+OPTIONAL = {
+    "is added": ({}, "2.9.0"),
+    "is changed": ({"rayVersion": "2.10.0"}, "2.9.0"),
+    "is taken away": ({"rayVersion": "2.10.0"}, None),
+    "stays away": ({}, None),
+}
+
+
+@pytest.mark.parametrize("case", OPTIONAL)
+def test_an_optional_pin(case):
+    spec, wanted = OPTIONAL[case]
+    obj = ray(**spec)
+    now = read(TEMPLATE, RAY, obj)
+
+    operations = build_patch(TEMPLATE, RAY, obj, {**now, "version": wanted}, SIGNATURE)
+
+    after = apply(operations, obj)
+    assert read(TEMPLATE, RAY, after) == {**now, "version": wanted}
+    assert ("rayVersion" in after["spec"]) is (wanted is not None)
+    disturbed = ray(rayVersion="3")
+    with pytest.raises(jsonpatch.JsonPatchTestFailed):
+        apply(operations, disturbed)
+
+
+def test_no_two_values_are_shown_alike():
+    different = ["3", 3, 3.0, True, "true", "json:3", None, "null", "", [], {}, "None"]
+
+    assert len({show(value) for value in different}) == len(different)
