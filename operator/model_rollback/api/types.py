@@ -182,9 +182,12 @@ Integer = Annotated[int, Field(strict=True)]
 """A whole number that people write: `"5"` and `true` are none, as for the API server."""
 Threshold = Annotated[
     str,
-    Field(min_length=1, max_length=64, pattern=f"^{_DECIMAL}([.][.]{_DECIMAL})?$"),
+    Field(min_length=1, max_length=64, pattern=f"^{_DECIMAL}(%|[.][.]{_DECIMAL})?$"),
 ]
-"""A finite decimal, `"0.90"`, or for Inside and Outside an inclusive range, `"0.8..1.2"`."""
+"""A finite decimal, `"0.90"`; for Inside and Outside an inclusive range, `"0.8..1.2"`; for DropsBy and RisesBy
+`"10%"` too."""
+Decimal = Annotated[str, Field(min_length=1, max_length=64, pattern=f"^{_DECIMAL}$")]
+"""A finite decimal as a string."""
 
 
 def parse_range(threshold: str) -> tuple[float, float]:

@@ -4,18 +4,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from model_rollback.api.conditions import Condition, condition, find_condition, merge_conditions
+from model_rollback.api.conditions import Condition, condition, find_condition, merge_conditions, truncate
 from model_rollback.api.reasons import Reason
 from model_rollback.api.types import format_duration
 from model_rollback.api.v1alpha1.rollback import Evidence, Sample
 from model_rollback.api.v1alpha1.rollback_policy import RollbackPolicySpec, RollbackPolicyStatus
 from model_rollback.api.v1alpha1.trigger import Trigger, TriggerStatus
 from model_rollback.core.candidates import Candidate
+from model_rollback.core.comparison import in_words, show_value
 from model_rollback.core.gates import Observation, first_block
-from model_rollback.core.measure import in_words, show_value
 from model_rollback.core.triggers import TriggerMemory, is_open
 
 _EVIDENCE_SAMPLES = 20
+_EVIDENCE_NOTES = 10
 
 Say = Callable[[str, bool | None, Reason, str], Condition]
 
@@ -144,23 +145,27 @@ def _in_words(trigger: Trigger, memory: TriggerMemory, now: datetime) -> str:
     held = f" for {format_duration(now - (memory.breaching_since or now))}" if trigger.for_ else ""
     if not memory.value:
         return f"{trigger.name}: {memory.message}{held}"
-    return f"{trigger.name} {memory.value} {in_words(trigger.breach)}{held}"
+    baseline = memory.measurement.baseline if memory.measurement is not None else ""
+    return f"{trigger.name} {memory.value} {in_words(trigger.breach, baseline)}{held}"
 
 
 def _evidence(trigger: Trigger, memory: TriggerMemory, generation: int) -> Evidence:
-    samples = memory.measurement.samples if memory.measurement is not None else ()
+    measured = memory.measurement
+    samples = measured.samples if measured is not None else ()
     return Evidence(
         trigger=trigger.name,
         query=trigger.query,
         operator=trigger.breach.operator,
         threshold=trigger.breach.threshold,
         value=memory.value,
+        baseline=measured.baseline if measured is not None else "",
         observed_at=memory.observed_at,
         breaching_since=memory.breaching_since or memory.observed_at,
         samples=tuple(
             Sample(labels={k: v[:256] for k, v in list(s.labels.items())[:32]}, value=show_value(s.value))
             for s in samples[:_EVIDENCE_SAMPLES]
         ),
+        notes=tuple(truncate(n) for n in measured.notes[:_EVIDENCE_NOTES]) if measured is not None else (),
         policy_generation=generation,
     )
 
@@ -194,22 +199,19 @@ def _conditions(
         said["Armed"] = say("Armed", True, Reason.ARMED, f"a breach now would put {name} back")
     if not triggers:
         return said
-    said["MetricsAvailable"] = _metrics_available(triggers, say)
+    said["MetricsAvailable"] = _metrics_available(o, triggers, say)
     said["Breached"] = _breached_condition(o.policy, triggers, before, start, say)
     return said
 
 
-def _metrics_available(triggers: tuple[TriggerStatus, ...], say: Say) -> Condition:
-    failing = [t for t in triggers if t.state == "Error"]
-    empty = [t for t in triggers if t.state == "NoData"]
-    if failing:
-        return say(
-            "MetricsAvailable", False, Reason.METRICS_UNAVAILABLE, f"{failing[0].name}: {failing[0].message}"
-        )
-    if empty:
-        return say(
-            "MetricsAvailable", False, Reason.METRICS_UNAVAILABLE, f"{empty[0].name}: {empty[0].message}"
-        )
+def _metrics_available(o: Observation, triggers: tuple[TriggerStatus, ...], say: Say) -> Condition:
+    """False while a trigger cannot be measured, also where only its traffic is unknown; errors are named first."""
+    unknown = {n for n, m in o.triggers.items() if m.measurement is not None and m.measurement.blind}
+    blind = [t for t in triggers if t.state in ("Error", "NoData", "Stale")]
+    blind += [t for t in triggers if t.state == "LowTraffic" and t.name in unknown]
+    if blind:
+        first = next((t for t in blind if t.state == "Error"), blind[0])
+        return say("MetricsAvailable", False, Reason.METRICS_UNAVAILABLE, f"{first.name}: {first.message}")
     return say("MetricsAvailable", True, Reason.METRICS_AVAILABLE, "every trigger is measured")
 
 

@@ -1,7 +1,11 @@
 """What a trigger asks of its metrics source at one tick.
 
 Questions are values: those of many policies that are equal are asked once per tick and source, and the answer serves
-them all.
+them all. What is asked only sometimes:
+
+- the age of samples: while `maxSampleAge` is given, or while a clock runs, for only then it matters whether a bad
+  sample is a new one;
+- the baseline at the target's `lastSeen`: while there is a target that was live once.
 """
 
 from collections.abc import Iterator, Mapping
@@ -9,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from model_rollback.api.v1alpha1.trigger import Trigger
+from model_rollback.core.selectors import age_query, selectors
 from model_rollback.errors import MetricsError
 from model_rollback.ports import Answer
 
@@ -42,14 +47,57 @@ class Questions:
 
     Attributes:
         value: the query that is judged.
+        ages: when the newest sample of each of its selectors was taken.
+        traffic: how much traffic there is.
+        baseline: what the value is compared with.
     """
 
     value: Question
+    ages: tuple[Question, ...] = ()
+    traffic: Question | None = None
+    baseline: Question | None = None
 
     def __iter__(self) -> Iterator[Question]:
         yield self.value
+        yield from self.ages
+        if self.traffic is not None:
+            yield self.traffic
+        if self.baseline is not None:
+            yield self.baseline
 
 
-def questions_of(trigger: Trigger) -> Questions:
-    """What `trigger` asks at every tick."""
-    return Questions(value=Question(trigger.query))
+def questions_of(
+    trigger: Trigger, *, clock_runs: bool = False, target_seen: datetime | None = None
+) -> Questions:
+    """What `trigger` asks at a tick.
+
+    Args:
+        clock_runs: bad samples were seen, and not enough of them yet.
+        target_seen: when the version that would be put back was last live.
+    """
+    counts = clock_runs and (bool(trigger.for_) or trigger.consecutive > 1)
+    asks_age = counts or trigger.max_sample_age is not None
+    return Questions(
+        value=Question(trigger.query),
+        ages=tuple(Question(age_query(s, trigger.series)) for s in selectors(trigger.query))
+        if asks_age
+        else (),
+        traffic=Question(trigger.traffic.query) if trigger.traffic is not None else None,
+        baseline=_baseline(trigger, target_seen),
+    )
+
+
+def needs_target(trigger: Trigger) -> bool:
+    """Whether it compares with the version that would be put back."""
+    return trigger.breach.baseline is not None and trigger.breach.baseline.version is not None
+
+
+def _baseline(trigger: Trigger, target_seen: datetime | None) -> Question | None:
+    baseline = trigger.breach.baseline
+    if baseline is None:
+        return None
+    if baseline.query is not None:
+        return Question(baseline.query)
+    if baseline.offset is not None:
+        return Question(trigger.query, baseline.offset)
+    return Question(trigger.query, target_seen) if target_seen is not None else None

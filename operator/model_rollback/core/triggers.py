@@ -6,6 +6,7 @@ Failures must come in a row; time that was not measured never counts as bad time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Final
 
 from model_rollback.api.types import format_duration
 from model_rollback.api.v1alpha1.rollback import Evidence
@@ -25,6 +26,7 @@ class TriggerMemory:
         streak: bad ticks with no healthy one between them.
         judged_at: the newest tick that was judged (bad or healthy).
         unbroken: whether the newest tick was bad, so that the time to the next bad one counts.
+        taken_at: of the newest measurement that said so, when its samples were taken.
         breaching_since: first bad tick of the running streak or breach.
         open: whether a breach is open: from Breached to Healthy, whatever could not be measured in between.
         consumed_by: the Rollback that this breach caused.
@@ -41,10 +43,16 @@ class TriggerMemory:
     streak: int = 0
     judged_at: datetime | None = None
     unbroken: bool = False
+    taken_at: tuple[float, ...] = ()
     breaching_since: datetime | None = None
     open: bool = False
     consumed_by: str = ""
     episode: int = 0
+
+    @property
+    def clock_runs(self) -> bool:
+        """Whether bad ticks were seen, and not enough of them yet."""
+        return self.streak > 0 and not self.open
 
 
 def max_hold(trigger: Trigger, interval: timedelta) -> timedelta:
@@ -52,13 +60,27 @@ def max_hold(trigger: Trigger, interval: timedelta) -> timedelta:
     return trigger.max_hold if trigger.max_hold is not None else max(5 * interval, timedelta(minutes=5))
 
 
-def judge(trigger: Trigger, measurement: Measurement) -> Verdict:
-    """The verdict after the policy's own words on missing data: BREACHING, HEALTHY, or NO_DATA / ERROR for hold."""
-    if measurement.verdict is Verdict.NO_DATA and trigger.on_no_data != "Hold":
+_UNJUDGED: Final[Mapping[Verdict, TriggerState]] = {
+    Verdict.NO_DATA: "NoData",
+    Verdict.STALE: "Stale",
+    Verdict.LOW_TRAFFIC: "LowTraffic",
+    Verdict.ERROR: "Error",
+}
+
+
+def judge(trigger: Trigger, measurement: Measurement, *, breached: bool = False) -> Verdict:
+    """The verdict after the policy's own words: BREACHING, HEALTHY, or one of the others for hold.
+
+    `breached`: whether a breach is open, which `recoverAt` ends and not the threshold.
+    """
+    verdict = measurement.verdict
+    if verdict in (Verdict.NO_DATA, Verdict.STALE) and trigger.on_no_data != "Hold":
         return Verdict.BREACHING if trigger.on_no_data == "Breach" else Verdict.HEALTHY
-    if measurement.verdict is Verdict.ERROR and trigger.on_error == "Breach":
+    if verdict is Verdict.ERROR and trigger.on_error == "Breach":
         return Verdict.BREACHING
-    return measurement.verdict
+    if verdict is Verdict.HEALTHY and breached and measurement.recovering:
+        return Verdict.BREACHING
+    return verdict
 
 
 def advance(
@@ -79,29 +101,54 @@ def advance(
     if memory.judged_at is not None and now - memory.judged_at > hold:
         # Nobody looked for too long: an unanswered breach must be seen for its whole `for` again.
         memory = _restart_clock(replace(memory, open=memory.consumed_by != ""))
-    verdict = judge(trigger, measurement)
-    if verdict is Verdict.BREACHING:
-        after = _breaching(trigger, memory, measurement, now)
-    elif verdict is Verdict.HEALTHY:
+    verdict = judge(trigger, measurement, breached=memory.open)
+    if verdict in _UNJUDGED:
         after = replace(
-            _restart_clock(memory),
-            state="Healthy",
+            memory,
+            state=_UNJUDGED[verdict],
             message=measurement.message,
-            judged_at=now,
-            open=False,
-            consumed_by="",
+            value=measurement.value,
+            unbroken=False,
         )
-        after = replace(after, breaching_since=None)
+    elif memory.clock_runs and _is_repeated(memory, measurement):
+        after = memory
+    elif verdict is Verdict.BREACHING:
+        after = _breaching(trigger, memory, measurement, now)
     else:
-        state: TriggerState = "NoData" if verdict is Verdict.NO_DATA else "Error"
-        after = replace(memory, state=state, message=measurement.message, unbroken=False)
+        after = _healthy(memory, measurement, now)
     return replace(
         after,
-        value=measurement.value,
         measurement=measurement,
+        taken_at=measurement.taken_at or memory.taken_at,
         observed_at=now,
         since=memory.since if after.state == memory.state else now,
     )
+
+
+def _is_repeated(memory: TriggerMemory, measurement: Measurement) -> bool:
+    """Whether the measurement rests on the same samples as the tick before: clocks count distinct samples.
+
+    Such a tick is passed over as if it had not come. Where the tick before did not ask how old its samples were,
+    those that are not newer than that tick were there already.
+    """
+    if not measurement.taken_at:
+        return False
+    if memory.taken_at:
+        return measurement.taken_at == memory.taken_at
+    return max(measurement.taken_at) <= memory.observed_at.timestamp()
+
+
+def _healthy(memory: TriggerMemory, measurement: Measurement, now: datetime) -> TriggerMemory:
+    after = replace(
+        _restart_clock(memory),
+        state="Healthy",
+        message=measurement.message,
+        value=measurement.value,
+        judged_at=now,
+        open=False,
+        consumed_by="",
+    )
+    return replace(after, breaching_since=None)
 
 
 def _restart_clock(memory: TriggerMemory) -> TriggerMemory:
@@ -111,6 +158,7 @@ def _restart_clock(memory: TriggerMemory) -> TriggerMemory:
         clock=timedelta(0),
         streak=0,
         unbroken=False,
+        taken_at=(),
         judged_at=None,
         breaching_since=memory.breaching_since if memory.open else None,
     )
@@ -126,16 +174,16 @@ def _set_back(memory: TriggerMemory, now: datetime) -> TriggerMemory:
 def _breaching(
     trigger: Trigger, memory: TriggerMemory, measurement: Measurement, now: datetime
 ) -> TriggerMemory:
-    grown = now - memory.observed_at if memory.unbroken else timedelta(0)
+    grown = now - memory.judged_at if memory.unbroken and memory.judged_at else timedelta(0)
     clock = memory.clock + grown
     streak = memory.streak + (memory.judged_at != now)
     fired = memory.open or (clock >= trigger.for_ and streak >= trigger.consecutive)
+    words = measurement.recovering or measurement.message
     return replace(
         memory,
         state="Breached" if fired else "Pending",
-        message=measurement.message
-        if fired
-        else f"{measurement.message}, {_progress(trigger, clock, streak)}",
+        message=words if fired else f"{words}, {_progress(trigger, clock, streak)}",
+        value=measurement.value,
         clock=clock,
         streak=streak,
         judged_at=now,

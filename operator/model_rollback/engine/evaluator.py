@@ -1,6 +1,6 @@
 """One policy at one tick: measure, remember, decide, and carry the decision out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -11,10 +11,12 @@ from model_rollback.api.group import API_VERSION
 from model_rollback.api.reasons import Reason
 from model_rollback.api.v1alpha1 import ModelDeploymentStatus, RollbackPolicyStatus
 from model_rollback.core import decide as deciding
+from model_rollback.core.candidates import choose
 from model_rollback.core.gates import Observation
 from model_rollback.core.measure import Verdict, measure
-from model_rollback.core.questions import Answers
+from model_rollback.core.questions import Answers, Questions, needs_target, questions_of
 from model_rollback.core.triggers import TriggerMemory, advance, consume, restore
+from model_rollback.core.versions import find_recorded
 from model_rollback.engine.announcer import Announcer
 from model_rollback.engine.held import write_status
 from model_rollback.engine.store import Key, PolicyEntry, Store, SystemEntry
@@ -58,6 +60,32 @@ class Evaluator:
     def seen(self, key: Key) -> None:
         """The ModelDeployment exists (again)."""
         self._missing.discard(key)
+
+    def questions(self, policy: PolicyEntry, *, now: datetime) -> Mapping[str, Questions]:
+        """What each trigger of `policy` asks at the tick `now`. Shared while nothing is special about this tick."""
+        if policy.spec is None:
+            return {}
+        triggers = policy.spec.triggers
+        running = {name for name, memory in policy.memories.items() if memory.clock_runs}
+        relative = {t.name for t in triggers if needs_target(t)}
+        if not running and not relative:
+            return policy.questions
+        seen = self._target_seen(policy, now) if relative else None
+        return {
+            t.name: questions_of(t, clock_runs=t.name in running, target_seen=seen)
+            if t.name in running or t.name in relative
+            else policy.questions[t.name]
+            for t in triggers
+        }
+
+    def _target_seen(self, policy: PolicyEntry, now: datetime) -> datetime | None:
+        """When the version that a breach would put back was last live."""
+        system = self._store.systems.get(policy.system_key) if policy.system_key is not None else None
+        if policy.spec is None or system is None or system.spec is None:
+            return None
+        target = choose(policy.spec.target, system.spec, system.status, now=now).candidate
+        recorded = find_recorded(system.status, target.digest) if target is not None else None
+        return recorded.last_seen if recorded is not None else None
 
     async def evaluate(self, policy: PolicyEntry, answers: Answers, *, now: datetime) -> None:
         """One tick of one policy. Raises nothing but cancellation."""
@@ -128,6 +156,7 @@ class Evaluator:
             return
         episode = system.status.episode if system is not None else 0
         written = {t.name: t for t in policy.status.triggers}
+        questions = self.questions(policy, now=now)
         memories: dict[str, TriggerMemory] = {}
         for trigger in policy.spec.triggers:
             memory = policy.memories.get(trigger.name)
@@ -136,7 +165,7 @@ class Evaluator:
             memories[trigger.name] = advance(
                 trigger,
                 memory,
-                measure(trigger, answers),
+                measure(trigger, questions[trigger.name], answers, now=now),
                 now=now,
                 interval=policy.spec.interval,
                 episode=episode,

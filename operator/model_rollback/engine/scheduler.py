@@ -5,7 +5,8 @@ and replays see the same samples. A slow source delays its own policies and no o
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -122,22 +123,25 @@ class Scheduler:
         self._ticks[group] = asyncio.create_task(self._tick(group, moment, policies))
 
     async def _tick(self, group: Group, moment: datetime, policies: list[PolicyEntry]) -> None:
-        questions = (question for policy in policies for question in policy.questions)
+        questions = (question for policy in policies for question in self._questions(policy, moment))
         answers = await ask_all(self._sources, group[0], questions, moment)
         for count, policy in enumerate(policies):
-            if self._is_answered(policy, group, answers):
+            if self._is_answered(policy, group, moment, answers):
                 await self._evaluator.evaluate(policy, answers, now=moment)
             if count % _BREATH == _BREATH - 1:
                 await asyncio.sleep(0)
         self.last_tick_at = moment
         telemetry.TICK_SECONDS.observe(max(0.0, (self._clock.now() - moment).total_seconds()))
 
-    def _is_answered(self, policy: PolicyEntry, group: Group, answers: Answers) -> bool:
+    def _questions(self, policy: PolicyEntry, moment: datetime) -> Iterator[Question]:
+        return itertools.chain.from_iterable(self._evaluator.questions(policy, now=moment).values())
+
+    def _is_answered(self, policy: PolicyEntry, group: Group, moment: datetime, answers: Answers) -> bool:
         """Whether the answers are this policy's still; it may have been edited or deleted while they were asked."""
         spec = policy.spec
         return (
             spec is not None
             and self._store.policies.get((policy.ref.namespace, policy.ref.name)) is policy
             and (spec.metrics_source, spec.interval) == group
-            and all(question in answers for question in policy.questions)
+            and all(question in answers for question in self._questions(policy, moment))
         )

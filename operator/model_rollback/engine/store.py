@@ -5,7 +5,7 @@ itself only.
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import structlog
 from pydantic import TypeAdapter, ValidationError
@@ -23,7 +23,7 @@ from model_rollback.api.v1alpha1.rollback import Evidence
 from model_rollback.core.health import HealthClock
 from model_rollback.core.live import LiveTarget
 from model_rollback.core.plan import longest_range
-from model_rollback.core.questions import Question, questions_of
+from model_rollback.core.questions import Questions, questions_of
 from model_rollback.core.triggers import TriggerMemory, forget_clock
 from model_rollback.engine.held import Held
 from model_rollback.ports import Object
@@ -54,7 +54,7 @@ def explain(error: ValidationError) -> str:
 class PolicyEntry(Held[RollbackPolicyStatus]):
     """A policy: its spec, or the problem with it, and what its triggers remember.
 
-    `questions`: what its triggers ask at every tick.
+    `questions`: what its triggers ask at an ordinary tick.
     `refused`: why the API server did not let its last Rollback start.
     """
 
@@ -63,7 +63,7 @@ class PolicyEntry(Held[RollbackPolicyStatus]):
         self.problem = ""
         self.memories: dict[str, TriggerMemory] = {}
         self.evaluating = asyncio.Lock()
-        self.questions: tuple[Question, ...] = ()
+        self.questions: Mapping[str, Questions] = {}
         self.refused = ""
         super().__init__("RollbackPolicy", RollbackPolicyStatus, body)
 
@@ -82,7 +82,7 @@ class PolicyEntry(Held[RollbackPolicyStatus]):
         if self.unreadable:
             self.spec, self.problem = None, self.unreadable
         triggers = self.spec.triggers if self.spec is not None else []
-        self.questions = tuple(dict.fromkeys(q for t in triggers for q in questions_of(t)))
+        self.questions = {t.name: questions_of(t) for t in triggers}
         new = {t.name: t for t in self.spec.triggers} if self.spec is not None else old
         self.memories = {
             name: memory if new[name] == old.get(name) else forget_clock(memory)

@@ -94,11 +94,13 @@ class Validator:
 
     async def _trigger(self, name: str, now: datetime) -> ProbeAnswer:
         trigger = next(t for t in self._procedure.triggers if t.name == name)
-        answers = await ask_all(self._sources, self._procedure.metrics_source, questions_of(trigger), now)
+        before = self._memories.get(name)
+        questions = questions_of(trigger, clock_runs=before is not None and before.clock_runs)
+        answers = await ask_all(self._sources, self._procedure.metrics_source, questions, now)
         memory = advance(
             trigger,
-            self._memories.get(name),
-            measure(trigger, answers),
+            before,
+            measure(trigger, questions, answers, now=now),
             now=now,
             interval=self._procedure.interval,
         )

@@ -142,6 +142,11 @@ def image_version(name: str, component_: str = "model", pin: str = "image") -> D
     return {"name": name, "values": [{"component": component_, "pin": pin, "value": "r/m:12"}]}
 
 
+def drop(threshold: str, **baseline: Any) -> Document:
+    """A relative breach; compared with the target unless another baseline is given."""
+    return {"operator": "DropsBy", "threshold": threshold, "baseline": baseline or {"version": "Target"}}
+
+
 CHAIN: Final = [f"c{i}" for i in range(16)]
 PARTS: Final = "spec.components"
 VERSIONS: Final = "spec.versions"
@@ -149,6 +154,8 @@ M, P, R = MODEL_DEPLOYMENT, ROLLBACK_POLICY, ROLLBACK
 IMAGE: Final = component("model", preset="ContainerImage", container="server")
 THRESHOLD: Final = "spec.triggers.0.breach.threshold"
 OPERATOR: Final = "spec.triggers.0.breach.operator"
+BREACH: Final = "spec.triggers.0.breach"
+RECOVER: Final = "spec.triggers.0.recoverAt"
 FOR: Final = "spec.triggers.0.for"
 PROBES: Final = "spec.validation.probes"
 WINDOWS: Final = "spec.guards.freezeWindows"
@@ -236,6 +243,48 @@ ROLLBACK_POLICIES: Final = (
     Row("a range with one end", P, {THRESHOLD: "0.8..", OPERATOR: "Outside"}, "threshold"),
     Row("a range for LessThan", P, {THRESHOLD: "0.8..1.2"}, "range"),
     Row("one decimal for Outside", P, {OPERATOR: "Outside"}, "range"),
+    Row("a drop by a share", P, {BREACH: drop("10%")}),
+    Row("a rise by an amount", P, {BREACH: {**drop("0.05"), "operator": "RisesBy"}}),
+    Row("a baseline of another query", P, {BREACH: drop("10%", query="champion", series={"model": "a"})}),
+    Row("a baseline at an offset", P, {BREACH: drop("10%", offset="24h")}),
+    Row("a share for LessThan", P, {THRESHOLD: "10%"}, "threshold"),
+    Row("a share with a sign in the middle", P, {BREACH: drop("1%0")}, "threshold"),
+    Row("a drop by nothing", P, {BREACH: drop("0%")}, "threshold"),
+    Row("a negative drop", P, {BREACH: drop("-1")}, "threshold"),
+    Row("a range for DropsBy", P, {BREACH: drop("0.1..0.2")}, "range"),
+    Row("a drop from nothing", P, {BREACH: {"operator": "DropsBy", "threshold": "10%"}}, "baseline"),
+    Row("LessThan with a baseline", P, {BREACH: {**drop("10"), "operator": "LessThan"}}, "baseline"),
+    Row("a baseline of no kind", P, {f"{BREACH}": {**drop("10%"), "baseline": {}}}, "baseline"),
+    Row("a baseline of two kinds", P, {BREACH: drop("10%", offset="1h", query="up")}, "baseline"),
+    Row("an offset with series", P, {BREACH: drop("10%", offset="1h", series={"a": "b"})}, "baseline"),
+    Row("a baseline of an unknown version", P, {BREACH: drop("10%", version="Current")}, "version"),
+    Row("an offset of zero", P, {BREACH: drop("10%", offset="0s")}, "offset"),
+    *(
+        Row(f"{operator} {threshold} recovering at {recover}", P, {
+            BREACH: drop(threshold) if operator == "DropsBy" else {"operator": operator, "threshold": threshold},
+            RECOVER: recover,
+        }, None if good else "recoverAt")
+        for operator, threshold, recover, good in (
+            ("LessThan", "0.90", "0.93", True), ("LessThan", "0.90", "0.90", True), ("LessThan", "0.90", "0.89", False),
+            ("LessThan", "0.90", "0.9..1", False), ("LessThan", "0.90", "5%", False),
+            ("GreaterThan", "0.4", "0.3", True), ("GreaterThan", "0.4", "0.5", False),
+            ("Outside", "0.8..1.2", "0.9..1.1", True), ("Outside", "0.8..1.2", "0.7..1.1", False),
+            ("Outside", "0.8..1.2", "1", False), ("Inside", "0.8..1.2", "0.7..1.3", True),
+            ("Inside", "0.8..1.2", "0.9..1.3", False), ("Equal", "1", "1", False),
+            ("DropsBy", "10%", "5%", True), ("DropsBy", "10%", "11%", False), ("DropsBy", "10%", "0.05", False),
+            ("DropsBy", "10%", "-1%", False),
+        )
+    ),
+    Row("traffic", P, {"spec.triggers.0.traffic": {"query": "rps", "series": {"model": "a"}, "atLeast": "5"}}),
+    Row("traffic without a limit", P, {"spec.triggers.0.traffic": {"query": "rps"}}, "atLeast"),
+    Row("traffic as a range", P, {"spec.triggers.0.traffic": {"query": "rps", "atLeast": "1..2"}}, "atLeast"),
+    Row("every way to reduce", P, {"spec.triggers": [
+        {**trigger(f"t{i}"), "reduce": how} for i, how in enumerate(("Any", "All", "Max", "Min", "Avg", "Sum"))
+    ]}),
+    Row("an unknown way to reduce", P, {"spec.triggers.0.reduce": "Median"}, "reduce"),
+    Row("maxSampleAge zero", P, {"spec.triggers.0.maxSampleAge": "0s"}, "maxSampleAge"),
+    Row("infinities compared", P, {"spec.triggers.0.onInfinite": "Compare"}),
+    Row("infinities as errors", P, {"spec.triggers.0.onInfinite": "Error"}, "onInfinite"),
     Row("an unknown operator", P, {OPERATOR: "<"}, "operator"),
     *(Row(f"for {d}", P, {FOR: d}) for d in ("0s", "500ms", "1h30m", "8784h", "90m", "1m1m")),
     *(

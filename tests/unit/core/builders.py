@@ -58,9 +58,29 @@ def answer(*values: float, **labels: str) -> Answer:
     return Answer(tuple(Sample({**labels, "i": str(i)}, value) for i, value in enumerate(values)))
 
 
-def measure_from(trigger: Trigger, came: Answer | MetricsError) -> Measurement:
-    """The measurement when `came` is the answer to the trigger's query."""
-    return measure(trigger, {questions_of(trigger).value: came})
+Came = Answer | MetricsError
+
+
+def measure_from(
+    trigger: Trigger,
+    came: Came,
+    *,
+    traffic: Came | None = None,
+    baseline: Came | None = None,
+    taken: Sequence[Came] = (),
+    target_seen: datetime | None = None,
+) -> Measurement:
+    """The measurement at NOW when `came` is the answer to the trigger's query.
+
+    `taken`: the answers to the question when the samples of each selector were taken.
+    """
+    questions = questions_of(trigger, clock_runs=bool(taken), target_seen=target_seen)
+    answers = {questions.value: came, **dict(zip(questions.ages, taken, strict=True))}
+    if questions.traffic is not None and traffic is not None:
+        answers[questions.traffic] = traffic
+    if questions.baseline is not None and baseline is not None:
+        answers[questions.baseline] = baseline
+    return measure(trigger, questions, answers, now=NOW)
 
 
 BAD = Measurement(Verdict.BREACHING, "0.81", "0.81 < 0.90")

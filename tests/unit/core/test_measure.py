@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_rollback.core.measure import Verdict, in_words, is_breaching, show_value
+from model_rollback.core.comparison import in_words, is_breaching, show_value
+from model_rollback.core.measure import Verdict
 from model_rollback.errors import MetricsError
 from model_rollback.ports import Answer, Sample
-from tests.unit.core.builders import answer, make_trigger, measure_from
+from tests.unit.core.builders import NOW, answer, at, make_trigger, measure_from
 
 NAN, INF = math.nan, math.inf
 ROWS = [
@@ -76,6 +77,237 @@ def test_no_series_with_my_labels_is_no_data_and_says_which_labels_were_wanted()
 
     assert measured.verdict is Verdict.NO_DATA
     assert measured.message == 'none of the 2 series of the answer has {env="prod", model="recommender"}'
+
+
+REFUSED = MetricsError("timeout", "no answer within 5s")
+H, B, N, S, L, E = (
+    Verdict.HEALTHY,
+    Verdict.BREACHING,
+    Verdict.NO_DATA,
+    Verdict.STALE,
+    Verdict.LOW_TRAFFIC,
+    Verdict.ERROR,
+)
+
+
+def reduced(how, **fields):
+    return make_trigger(reduce=how, **fields)
+
+
+REDUCTIONS = {
+    "Any: one bad of three": ("Any", answer(0.95, 0.8, 0.85), B, "0.8"),
+    "All: one bad of three": ("All", answer(0.95, 0.8, 0.85), H, "0.95"),
+    "All: three bad of three": ("All", answer(0.7, 0.8, 0.85), B, "0.7"),
+    "All: NaN beside bad ones is left out": ("All", answer(0.7, NAN, 0.85), B, "0.7"),
+    "Max: the largest is good": ("Max", answer(0.95, 0.8, 0.1), H, "0.95"),
+    "Max: the largest is bad": ("Max", answer(0.85, 0.8, 0.1), B, "0.85"),
+    "Min: the smallest is bad": ("Min", answer(0.95, 0.8), B, "0.8"),
+    "Avg: the mean is bad": ("Avg", answer(0.95, 0.75), B, "0.85"),
+    "Avg: the mean is good": ("Avg", answer(0.95, 0.87), H, "0.91"),
+    "Avg: NaN counts for nothing": ("Avg", answer(0.95, NAN), H, "0.95"),
+    "Sum: the total is good": ("Sum", answer(0.5, 0.6), H, "1.1"),
+    "Sum: the total is bad": ("Sum", answer(0.5, 0.1), B, "0.6"),
+}
+
+
+@pytest.mark.parametrize("row", REDUCTIONS)
+def test_how_several_series_become_one_verdict(row):
+    how, came, verdict, value = REDUCTIONS[row]
+
+    measured = measure_from(reduced(how), came)
+
+    assert (measured.verdict, measured.value) == (verdict, value)
+
+
+def test_of_several_series_the_message_names_the_bad_one():
+    measured = measure_from(make_trigger(), answer(0.95, 0.8, model="a"))
+
+    assert measured.message == '0.8 < 0.90 at {i="1", model="a"}'
+
+
+INFINITIES = {
+    "infinity alone": (INF, {}, N),
+    "infinity as a number, not less than 0.90": (INF, {"onInfinite": "Compare"}, H),
+    "minus infinity as a number": (-INF, {"onInfinite": "Compare"}, B),
+    "NaN is none, whatever onInfinite says": (NAN, {"onInfinite": "Compare"}, N),
+}
+
+
+@pytest.mark.parametrize("row", INFINITIES)
+def test_infinities_measure_nothing_unless_the_policy_compares_them(row):
+    value, fields, verdict = INFINITIES[row]
+
+    assert measure_from(make_trigger(**fields), answer(value)).verdict is verdict
+
+
+def test_a_sum_of_opposite_infinities_measures_nothing():
+    measured = measure_from(reduced("Sum", onInfinite="Compare"), answer(INF, -INF))
+
+    assert (measured.verdict, measured.message) == (N, "the Sum of the series is nan, which measures nothing")
+
+
+def test_a_sum_too_large_for_a_number_is_infinite():
+    huge = answer(1.7e308, 1.7e308)
+
+    assert measure_from(reduced("Sum"), huge).verdict is N
+    assert measure_from(reduced("Sum", onInfinite="Compare"), huge).verdict is H
+
+
+TRAFFIC = {"query": "sum by (model) (rate(requests_total[5m]))", "series": {"model": "a"}, "atLeast": "5"}
+MUCH, LITTLE = answer(3, 2, model="a"), answer(3, 1.9, model="a")
+LITTLE_OF_MINE = Answer((*LITTLE.samples, Sample({"model": "b"}, 100)))
+TRAFFICS = {
+    "enough, added up over my series": (answer(0.8), MUCH, B, False),
+    "too little": (answer(0.8), LITTLE, L, False),
+    "too little of mine, much of others": (answer(0.8), LITTLE_OF_MINE, L, False),
+    "none of mine": (answer(0.8), answer(100, model="b"), L, True),
+    "no answer": (answer(0.8), answer(), L, True),
+    "NaN": (answer(0.8), answer(NAN, model="a"), L, True),
+    "an error": (answer(0.8), REFUSED, L, True),
+    "too little, and no value either": (answer(), LITTLE, L, False),
+    "too little, and an error for the value": (REFUSED, LITTLE, L, False),
+    "enough, and an error for the value": (REFUSED, MUCH, E, True),
+    "nothing answers: the error of the value says it": (REFUSED, REFUSED, E, True),
+    "enough, and a good value": (answer(0.95), MUCH, H, False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("row", TRAFFICS)
+def test_nothing_is_judged_without_enough_traffic(row):
+    came, traffic, verdict, blind = TRAFFICS[row]
+
+    measured = measure_from(make_trigger(traffic=TRAFFIC), came, traffic=traffic)
+
+    assert (measured.verdict, measured.blind) == (verdict, blind)
+
+
+def test_too_little_traffic_says_how_little():
+    measured = measure_from(make_trigger(traffic=TRAFFIC), answer(0.8), traffic=LITTLE)
+
+    assert measured.message == "traffic of 4.9 is below 5: not judged"
+
+
+def times(*ages, **labels):
+    """Samples taken so many seconds before NOW."""
+    return answer(*(NOW.timestamp() - age for age in ages), **labels)
+
+
+AGED = {"maxSampleAge": "2m", "series": {"model": "a"}, "query": "errors / requests"}
+BAD_VALUE = answer(0.8, model="a")
+AGES = {
+    "both fresh": ([times(30, model="a"), times(60, model="a")], B),
+    "as old as allowed": ([times(120, model="a"), times(60, model="a")], B),
+    "one too old": ([times(30, model="a"), times(120.001, model="a")], S),
+    "the newest of mine counts": ([times(30, 500, model="a"), times(60, model="a")], B),
+    "only others are fresh": ([times(30, model="b"), times(60, model="a")], N),
+    "labels that a selector lacks are added by the query": ([times(30), times(60, model="a")], B),
+    "no answer": ([answer(), times(60, model="a")], N),
+    "an error": ([REFUSED, times(60, model="a")], E),
+}
+
+
+@pytest.mark.parametrize("row", AGES)
+def test_a_value_that_rests_on_an_old_sample_is_stale(row):
+    taken, verdict = AGES[row]
+
+    assert measure_from(make_trigger(**AGED), BAD_VALUE, taken=taken).verdict is verdict
+
+
+def test_a_stale_value_says_how_old_it_is():
+    measured = measure_from(
+        make_trigger(**AGED), BAD_VALUE, taken=[times(30, model="a"), times(150, model="a")]
+    )
+
+    assert measured.message == "the newest sample is 2m30s old, more than 2m"
+    assert measured.value == "0.8"
+
+
+@pytest.mark.parametrize("came", [answer(), REFUSED], ids=["no answer", "an error"])
+def test_without_a_limit_an_unknown_age_is_no_obstacle(came):
+    trigger = make_trigger(**{"for": "1m", "query": "errors / requests"})
+
+    measured = measure_from(trigger, answer(0.8), taken=[came, times(7)])
+
+    assert (measured.verdict, measured.taken_at) == (B, (NOW.timestamp() - 7,))
+
+
+DROP = {"operator": "DropsBy", "threshold": "10%", "baseline": {"offset": "24h"}}
+RISE = {"operator": "RisesBy", "threshold": "0.05", "baseline": {"query": "champion"}}
+RELATIVES = {
+    "dropped by exactly the share": (DROP, answer(0.9), answer(1.0), B, "0.9 drops by 10% from 1"),
+    "dropped by less": (DROP, answer(0.901), answer(1.0), H, "0.901 is no breach: drops by 10% from 1"),
+    "risen": (DROP, answer(2.0), answer(1.0), H, ""),
+    "a share of a negative baseline": (DROP, answer(-1.1), answer(-1.0), B, ""),
+    "risen by exactly the amount": (RISE, answer(0.25), answer(0.2), B, "0.25 rises by 0.05 from 0.2"),
+    "risen by less": (RISE, answer(0.2499), answer(0.2), H, ""),
+    "no baseline": (DROP, answer(0.1), answer(), N, "there is no baseline to compare with, or it is zero"),
+    "a baseline of zero": (DROP, answer(-5), answer(0.0), N, "or it is zero"),
+    "a baseline of zero for an amount": (RISE, answer(5), answer(0.0), N, "or it is zero"),
+    "a baseline of NaN": (DROP, answer(0.1), answer(NAN), N, ""),
+    "an infinite baseline": (DROP, answer(0.1), answer(INF), N, ""),
+    "an error": (DROP, answer(0.1), REFUSED, E, "could not measure the baseline (timeout): no answer"),
+    "each series beside its own": (DROP, answer(0.5, 1.0), answer(0.5, 2.0), B, '1 drops by 10% from 2 at {i="1"}'),
+    "a series without a baseline of its own is left out": (DROP, answer(1.0, 1.0, 0.1), answer(1.0, 1.0), H, ""),
+    "all beside the only one": (RISE, answer(0.2, 0.3), answer(0.2), B, '0.3 rises by 0.05 from 0.2 at {i="1"}'),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("row", RELATIVES)
+def test_a_relative_breach_compares_with_its_baseline(row):
+    breach, came, baseline, verdict, says = RELATIVES[row]
+
+    measured = measure_from(make_trigger(breach=breach), came, baseline=baseline)
+
+    assert measured.verdict is verdict
+    assert says in measured.message
+
+
+def test_reduced_values_are_compared_with_the_reduced_baseline():
+    trigger = reduced("Avg", breach=DROP)
+
+    measured = measure_from(trigger, answer(0.5, 0.9, pod="new"), baseline=answer(1.0, 0.8, 0.9))
+
+    assert (measured.verdict, measured.value, measured.baseline) == (B, "0.7", "0.9")
+
+
+def test_without_a_target_that_was_live_there_is_no_baseline():
+    trigger = make_trigger(breach={**DROP, "baseline": {"version": "Target"}})
+
+    assert measure_from(trigger, answer(0.1)).verdict is N
+    assert measure_from(trigger, answer(0.1), baseline=answer(1), target_seen=at(-3600)).verdict is B
+
+
+RECOVERIES = {
+    "LessThan": ("0.90", "0.93", [0.9, 0.93], [0.94]),
+    "LessThanOrEqual": ("0.90", "0.93", [0.91, 0.93], [0.94]),
+    "GreaterThan": ("0.4", "0.3", [0.4, 0.3], [0.29]),
+    "GreaterThanOrEqual": ("0.4", "0.3", [0.39, 0.3], [0.29]),
+    "Outside": ("0.8..1.2", "0.9..1.1", [0.8, 0.9, 1.1, 1.2], [1.0]),
+    "Inside": ("0.8..1.2", "0.7..1.3", [0.7, 0.79, 1.3], [0.69, 1.31]),
+    "DropsBy": ("10%", "5%", [0.91, 0.95], [0.96, 1.5]),
+    "RisesBy": ("0.2", "0.1", [1.19, 1.1], [1.09, 0.5]),
+}
+
+
+@pytest.mark.parametrize("operator", RECOVERIES)
+def test_a_breach_ends_only_beyond_where_it_recovers(operator):
+    threshold, recover_at, near, beyond = RECOVERIES[operator]
+    baseline = {"baseline": {"offset": "1h"}} if operator in ("DropsBy", "RisesBy") else {}
+    breach = {"operator": operator, "threshold": threshold, **baseline}
+    trigger = make_trigger(breach=breach, recoverAt=recover_at)
+
+    measured = [measure_from(trigger, answer(v), baseline=answer(1.0)) for v in (*near, *beyond)]
+
+    assert {m.verdict for m in measured} == {H}
+    assert [bool(m.recovering) for m in measured] == [True] * len(near) + [False] * len(beyond)
+
+
+def test_warnings_and_infos_of_every_answer_are_kept():
+    noted = Answer(BAD_VALUE.samples, warnings=("1 of 3 stores did not answer",), infos=("not a counter",))
+
+    measured = measure_from(make_trigger(traffic=TRAFFIC), noted, traffic=MUCH)
+
+    assert measured.notes == ("warning: 1 of 3 stores did not answer", "info: not a counter")
 
 
 COMPARISONS = {

@@ -1,7 +1,8 @@
 """The clock of `for`, told as tapes: one letter for each tick of 15 seconds.
 
-`b` bad, `g` good, `-` no data, `!` error, `.` a tick that never came. The states of all ticks are written the same way:
-Healthy, Pending, Breached, NoData, Error by their first letter.
+`b` bad, `g` good, `r` good and not beyond recoverAt, `-` no data, `s` stale, `l` low traffic, `!` error, `.` a tick
+that never came. The states of all ticks are written the same way: Healthy, Pending, Breached, NoData, Stale,
+LowTraffic, Error by their first letter.
 """
 
 from dataclasses import replace
@@ -11,6 +12,7 @@ import pytest
 
 from model_rollback.api.v1alpha1.rollback import Evidence
 from model_rollback.api.v1alpha1.trigger import TriggerStatus
+from model_rollback.core.measure import Measurement, Verdict
 from model_rollback.core.triggers import (
     advance,
     consume,
@@ -34,7 +36,15 @@ from tests.unit.core.builders import (
     seconds,
 )
 
-LETTERS = {"b": BAD, "g": GOOD, "-": NO_DATA, "!": ERROR}
+LETTERS = {
+    "b": BAD,
+    "g": GOOD,
+    "-": NO_DATA,
+    "!": ERROR,
+    "s": Measurement(Verdict.STALE, "0.81", "the newest sample is 3m old, more than 2m"),
+    "l": Measurement(Verdict.LOW_TRAFFIC, "", "traffic of 1 is below 5: not judged"),
+    "r": replace(GOOD, recovering="0.92 is not beyond 0.93, where it is healthy again"),
+}
 FOR_1M = {"for": "1m"}
 
 TAPES = {
@@ -72,6 +82,15 @@ TAPES = {
     "onNoData says nothing of errors": ({"for": "30s", "onNoData": "Breach"}, "!!!!", "EEEE"),
     "onError Breach: an error is a bad tick": ({"for": "30s", "onError": "Breach"}, "!b!", "PPB"),
     "onError says nothing of missing data": ({"for": "30s", "onError": "Breach"}, "----", "NNNN"),
+    "a stale tick adds nothing and resets nothing": (FOR_1M, "bbbsbbb", "PPPSPPB"),
+    "low traffic adds nothing and resets nothing": (FOR_1M, "bbblbbb", "PPPLPPB"),
+    "onNoData Breach: a stale sample is a bad tick": ({"for": "30s", "onNoData": "Breach"}, "sss", "PPB"),
+    "onNoData Healthy: a stale sample is a good tick": ({"for": "30s", "onNoData": "Healthy"}, "bbs", "PPH"),
+    "low traffic is not judged whatever onNoData says": ({"onNoData": "Breach"}, "lll", "LLL"),
+    "low traffic is not judged whatever onError says": ({"onError": "Breach"}, "lll", "LLL"),
+    "once breached, healthy again only beyond recoverAt": (FOR_1M, "bbbbbrrg", "PPPPBBBH"),
+    "before a breach the threshold decides, not recoverAt": (FOR_1M, "bbbrbbrr", "PPPHPPHH"),
+    "after a breach the threshold decides again": ({}, "brgrbr", "BBHHBB"),
     "an open breach is Breached again as soon as it is measured": (FOR_1M, "bbbbb--!b", "PPPPBNNEB"),
     "after a gap longer than maxHold an unanswered breach needs its whole time again": (
         {"for": "1m", "maxHold": "30s"},
@@ -80,6 +99,55 @@ TAPES = {
     ),
     "only a healthy tick ends a breach": (FOR_1M, "bbbbb-g-b", "PPPPBNHNP"),
 }
+
+
+def resting_on(measurement, *ages):
+    """The measurement when its samples were taken that many seconds after NOW."""
+    return replace(measurement, taken_at=tuple(at(age).timestamp() for age in ages))
+
+
+SAMPLES = {
+    "every tick a new sample": (FOR_1M, [0, 15, 30, 45, 60], "PPPPB"),
+    "a scrape interval of two ticks: time counts from sample to sample": (
+        FOR_1M,
+        [0, 0, 30, 30, 60],
+        "PPPPB",
+    ),
+    "one bad sample does not become two by being looked at twice": (
+        {"consecutive": 2},
+        [0, 0, 0, 15],
+        "PPPB",
+    ),
+    "one bad sample alone never fills a `for`": (FOR_1M, [0] * 12, "P" * 12),
+    "a new sample of one selector is enough": ({"consecutive": 3}, [(0, 0), (0, 15), (30, 15)], "PPB"),
+    "a repeated good sample is passed over too": ({"consecutive": 3}, [0, 15, "g15", 30], "PPPB"),
+    "a repeated sample neither adds to a hold nor ends it": (FOR_1M, [0, 15, "-", 15, 60], "PPNNP"),
+}
+
+
+@pytest.mark.parametrize("story", SAMPLES)
+def test_clocks_count_distinct_samples(story):
+    fields, tape, states = SAMPLES[story]
+    memory, memories = None, []
+    for tick, taken in enumerate(tape):
+        of, ages = (LETTERS[taken[0]], taken[1:].split()) if isinstance(taken, str) else (BAD, taken)
+        ages = [float(a) for a in (ages if isinstance(ages, (list, tuple)) else [ages])]
+        measured = resting_on(of, *ages)
+        memory = advance(make_trigger(**fields), memory, measured, now=at(15 * tick), interval=INTERVAL)
+        memories.append(memory)
+
+    assert letters(memories) == states
+
+
+def test_what_was_there_at_a_tick_that_did_not_ask_is_no_new_sample():
+    trigger = make_trigger(consecutive=2)
+    first = advance(trigger, None, BAD, now=at(20), interval=INTERVAL)
+
+    old = advance(trigger, first, resting_on(BAD, 20), now=at(35), interval=INTERVAL)
+    new = advance(trigger, first, resting_on(BAD, 20.001), now=at(35), interval=INTERVAL)
+
+    assert (old.state, old.streak, old.judged_at) == ("Pending", 1, at(20))
+    assert (new.state, new.streak) == ("Breached", 2)
 
 
 def play(trigger, tape, memory=None, start=0, episode=0):

@@ -166,6 +166,13 @@ class Evidence(StatusModel):
     operator: Annotated[str, Field(max_length=32, description="The comparison. Example: `LessThan`.")]
     threshold: Annotated[str, Field(max_length=64, description="The threshold. Example: `0.90`.")]
     value: Annotated[str, Field(max_length=64, description="The value that decided. Example: `0.81`.")]
+    baseline: Annotated[
+        str,
+        Field(
+            max_length=64,
+            description="What it was compared with, for DropsBy and RisesBy. Example: `0.92`.",
+        ),
+    ] = ""
     observed_at: Annotated[Time, Field(description="Evaluation time of the query.")]
     breaching_since: Annotated[Time, Field(description="First bad evaluation.")]
     samples: Annotated[
@@ -173,6 +180,14 @@ class Evidence(StatusModel):
         Field(
             max_length=20,
             description="The series of the answer that decided.",
+            json_schema_extra={"x-kubernetes-list-type": "atomic"},
+        ),
+    ] = ()
+    notes: Annotated[
+        tuple[Text, ...],
+        Field(
+            max_length=10,
+            description="Warnings and infos that came with the answers. Example: `warning: 1 of 3 stores did not answer`.",
             json_schema_extra={"x-kubernetes-list-type": "atomic"},
         ),
     ] = ()

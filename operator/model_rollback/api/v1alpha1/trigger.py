@@ -8,67 +8,53 @@ from pydantic import Field, model_validator
 from model_rollback.api.types import (
     ApiModel,
     CelRule,
+    Decimal,
     Duration,
     Integer,
     Name,
+    Period,
     StatusModel,
     Text,
     Threshold,
     Time,
-    parse_range,
-    rule,
+)
+from model_rollback.api.v1alpha1.breach import (
+    RECOVERY_RULE,
+    Breach,
+    LabelName,
+    LabelValue,
+    Query,
+    check_recovery,
 )
 
-Operator = Literal[
-    "LessThan",
-    "LessThanOrEqual",
-    "GreaterThan",
-    "GreaterThanOrEqual",
-    "Equal",
-    "NotEqual",
-    "Outside",
-    "Inside",
-]
-TriggerState = Literal["Healthy", "Pending", "Breached", "NoData", "Error"]
-LabelName = Annotated[str, Field(max_length=128, pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]
-LabelValue = Annotated[str, Field(max_length=256)]
-
-_RANGE_MESSAGE = "Outside and Inside take a range low..high with low <= high, e.g. 0.8..1.2; the other operators one decimal"
+TriggerState = Literal["Healthy", "Pending", "Breached", "NoData", "Error", "Stale", "LowTraffic"]
 
 
-class Breach(ApiModel):
-    """Which values are bad."""
+class Traffic(ApiModel):
+    """How much traffic there must be before a value means anything."""
 
-    cel_rules: ClassVar[tuple[CelRule, ...]] = (
-        rule(
-            "self.operator in ['Outside', 'Inside'] ? self.threshold.contains('..') && "
-            "double(self.threshold.split('..')[0]) <= double(self.threshold.split('..')[1]) "
-            ": !self.threshold.contains('..')",
-            _RANGE_MESSAGE,
-        ),
-    )
-
-    operator: Annotated[
-        Operator,
+    query: Annotated[
+        Query,
         Field(
-            description="How the value is compared: it is bad when it is, say, less than the threshold. `Outside` and `Inside` take an inclusive range. Example: `LessThan`."
+            description="PromQL that returns an instant vector or a scalar. Example: `sum by (model) (rate(requests_total[5m]))`."
         ),
     ]
-    threshold: Annotated[
-        Threshold, Field(description='A decimal as a string, or a range. Examples: `"0.90"`, `"0.8..1.2"`.')
+    series: Annotated[
+        dict[LabelName, LabelValue],
+        Field(
+            max_length=16,
+            description="Labels that a series of the answer must have to count; empty: every series. What counts is added up. Example: `{model: recommender}`.",
+        ),
+    ] = {}
+    at_least: Annotated[
+        Decimal, Field(description='Below this, or when it is unknown, nothing is judged. Example: `"5"`.')
     ]
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        ranged = self.operator in ("Outside", "Inside")
-        low, high = parse_range(self.threshold)
-        if ranged != (".." in self.threshold) or low > high:
-            raise ValueError(f"breach {self.operator} {self.threshold!r}: {_RANGE_MESSAGE}")
-        return self
 
 
 class Trigger(ApiModel):
     """One reason to roll back: a query and what is bad about its answer."""
+
+    cel_rules: ClassVar[tuple[CelRule, ...]] = (RECOVERY_RULE,)
 
     name: Annotated[
         Name, Field(description="Name of the trigger, unique in this list. Example: `accuracy-drop`.")
@@ -78,10 +64,8 @@ class Trigger(ApiModel):
         Field(description="What it measures, for reports and dashboards. Example: `Accuracy`."),
     ] = "Custom"
     query: Annotated[
-        str,
+        Query,
         Field(
-            min_length=1,
-            max_length=4096,
             description="PromQL that returns an instant vector or a scalar. Policies that share a query text share one request. "
             'Example: `avg by (model) (model_quality{metric="accuracy"})`.',
         ),
@@ -96,9 +80,16 @@ class Trigger(ApiModel):
     breach: Annotated[
         Breach,
         Field(
-            description='Which values are bad. One bad series is enough. Example: `{operator: LessThan, threshold: "0.90"}`.'
+            description='Which values are bad. Example: `{operator: LessThan, threshold: "0.90"}`, '
+            'or `{operator: DropsBy, threshold: "10%", baseline: {version: Target}}`.'
         ),
     ]
+    reduce: Annotated[
+        Literal["Any", "All", "Max", "Min", "Avg", "Sum"],
+        Field(
+            description="What counts when several series are this trigger's: `Any` bad one, `All` of them bad, or their largest, smallest, mean or total value."
+        ),
+    ] = "Any"
     for_: Annotated[
         Duration,
         Field(
@@ -120,10 +111,29 @@ class Trigger(ApiModel):
             description="The clock of `for` starts anew when nothing could be judged for longer than this. Example: `5m`. Default: the larger of 5 intervals and 5m."
         ),
     ] = None
+    recover_at: Annotated[
+        Threshold | None,
+        Field(
+            description='Once breached, it is healthy again only beyond this. Examples: `"0.93"`, `"0.85..1.15"`, `"5%"`. Default: the threshold.'
+        ),
+    ] = None
+    traffic: Annotated[
+        Traffic | None,
+        Field(
+            description='Judge only while there is this much traffic. Example: `{query: sum by (model) (rate(requests_total[5m])), series: {model: recommender}, atLeast: "5"}`.'
+        ),
+    ] = None
+    max_sample_age: Annotated[
+        Period | None,
+        Field(
+            description="A value that rests on a sample older than this is Stale, which `onNoData` handles. It costs one more query for each selector. Example: `2m`. "
+            "Default: as long as the metrics source gives a sample out, mostly 5m; so only less than that means anything."
+        ),
+    ] = None
     on_no_data: Annotated[
         Literal["Hold", "Breach", "Healthy"],
         Field(
-            description="What an answer without a series, or NaN, means. `Hold`: nothing, the clock of `for` neither runs nor restarts; `Breach`: a bad value; `Healthy`: a good one."
+            description="What an answer without a series, NaN, or a stale one means. `Hold`: nothing, the clock of `for` neither runs nor restarts; `Breach`: a bad value; `Healthy`: a good one."
         ),
     ] = "Hold"
     on_error: Annotated[
@@ -132,6 +142,18 @@ class Trigger(ApiModel):
             description="What an unreachable Prometheus or a refused query means. `Hold`: nothing, the clock of `for` neither runs nor restarts; `Breach`: a bad value."
         ),
     ] = "Hold"
+    on_infinite: Annotated[
+        Literal["NoData", "Compare"],
+        Field(
+            description="What an infinite value means. `NoData`: nothing, it is mostly a division by zero; `Compare`: a number like others."
+        ),
+    ] = "NoData"
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.recover_at is not None:
+            check_recovery(self.breach, self.recover_at)
+        return self
 
 
 class TriggerStatus(StatusModel):
@@ -139,7 +161,10 @@ class TriggerStatus(StatusModel):
 
     name: Annotated[str, Field(max_length=63, description="Name of the trigger. Example: `accuracy-drop`.")]
     state: Annotated[
-        TriggerState, Field(description="`Healthy`, `Pending`, `Breached`, `NoData` or `Error`.")
+        TriggerState,
+        Field(
+            description="`Healthy`, `Pending`: bad, not for long enough yet, `Breached`; or why nothing is judged: `NoData`, `Error`, `Stale`, `LowTraffic`."
+        ),
     ]
     value: Annotated[str, Field(max_length=64, description="The value that made it so. Example: `0.81`.")] = (
         ""
