@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from model_rollback.api.conditions import find_condition
 from model_rollback.api.v1alpha1 import RollbackPolicySpec, RollbackPolicyStatus
+from model_rollback.cli.answering import asked_of
 from model_rollback.cli.stage import Stage, finished, reverted
 from model_rollback.core.decide import Decision, Start, decide
 from model_rollback.core.gates import Observation
@@ -59,7 +60,7 @@ class Simulation:
             trigger.name: advance(
                 trigger,
                 self._memories.get(trigger.name),
-                measure(trigger, answers[trigger.name]),
+                measure(trigger, asked_of(trigger), answers[trigger.name], now=now),
                 now=now,
                 interval=self._interval,
                 episode=self._stage.status.episode,
