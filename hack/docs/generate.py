@@ -47,8 +47,8 @@ def rollback_states() -> str:
     return f"""# The states of a Rollback
 
 A Rollback's state is not stored: it follows from its status, so that an operator which starts anew finds itself where
-the old one stood. The table behind this diagram is `TRANSITIONS` in `operator/model_rollback/core/machine.py`; whatever
-it does not list raises and changes nothing.
+the old one stood. The table behind this diagram is `TRANSITIONS` in `operator/model_rollback/core/machine/table.py`;
+whatever it does not list raises and changes nothing.
 
 ```mermaid
 stateDiagram-v2
@@ -57,6 +57,9 @@ stateDiagram-v2
 ```
 
 {Phase.HALTED.value} keeps the lock until a person says Resume or Abort (`spec.intent`); nothing else leads out of it.
+{Phase.VALIDATING.value} leads back to {Phase.PREFLIGHT.value} for the next target of the plan, each at most once.
+Of what is finished, only a Rollback that succeeded can be moved again, by Undo. An intent that makes no sense where
+the Rollback is changes nothing: the condition `IntentAccepted=False` and an Event `IntentRefused` say why.
 A step of {Phase.REVERTING.value} leads straight to {Phase.FINISHED.value} only when it shows
 that every component was at the target already, not by this Rollback. How a Rollback can end: [results](results.md).
 """

@@ -51,6 +51,12 @@ class Reason(StrEnum):
     ROLLBACK_FAILED = "RollbackFailed"
     ROLLBACK_SUPERSEDED = "RollbackSuperseded"
     ROLLBACK_ABORTED = "RollbackAborted"
+    ROLLBACK_UNDONE = "RollbackUndone"
+    STEP_FAILED = "StepFailed"
+    NEXT_TARGET = "NextTarget"
+    ESCALATED = "Escalated"
+    INTENT_ACCEPTED = "IntentAccepted"
+    INTENT_REFUSED = "IntentRefused"
 
     # Why a step or a preflight did not go on
     FORBIDDEN = "Forbidden"

@@ -107,6 +107,6 @@ class Simulation:
         if not self._reverts:
             self._stage = finished(self._stage, rollback, at=now, moved=False)
             return
-        procedure = resolve_procedure(self._policy, [e.trigger for e in start.evidence], to)
+        procedure = resolve_procedure(self._policy, [e.trigger for e in start.evidence])
         self._stage = reverted(self._stage, to, rollback, now=now, quarantine=procedure.quarantine)
         self._done_at = now + procedure.settle + procedure.duration

@@ -69,7 +69,9 @@ EVENTS: Final[Mapping[Reason, EventKind]] = MappingProxyType(
             "The bad version is no rollback target for a while.", "Quarantine", _ROLLING_BACK
         ),
         Reason.QUARANTINE_RELEASED: EventKind(
-            "A restore puts the version back, so it is a candidate again.", "Quarantine", _ROLLING_BACK
+            "A restore or an undo puts the version back, so it is a candidate again.",
+            "Quarantine",
+            _ROLLING_BACK,
         ),
         Reason.COMPONENT_REVERTED: EventKind(
             "A component is back and ready, or put back as before by a restore.", "Revert", _REVERTING
@@ -86,5 +88,24 @@ EVENTS: Final[Mapping[Reason, EventKind]] = MappingProxyType(
             "It ended with result Superseded.", "Rollback", _REVERTING, True
         ),
         Reason.ROLLBACK_ABORTED: EventKind("It ended with result Aborted.", "Rollback", _REVERTING, True),
+        Reason.ROLLBACK_UNDONE: EventKind("It ended with result Undone.", "Rollback", _REVERTING, True),
+        Reason.STEP_FAILED: EventKind(
+            "A step failed while others run; they are let finish and no new one begins.",
+            "Revert",
+            _REVERTING,
+            True,
+        ),
+        Reason.NEXT_TARGET: EventKind(
+            "Validation failed; the next target of the plan is put back.", "Validate", _REVERTING, True
+        ),
+        Reason.ESCALATED: EventKind(
+            "Validation failed and the procedure calls people before it halts.", "Validate", _REVERTING, True
+        ),
+        Reason.INTENT_REFUSED: EventKind(
+            "What a person asked of a Rollback makes no sense there; nothing is changed.",
+            "Rollback",
+            _ROLLING_BACK,
+            True,
+        ),
     }
 )

@@ -74,6 +74,17 @@ OUTCOMES: Final[Mapping[Result, Outcome]] = MappingProxyType(
                 "Complete": frozenset({"True"}),
             },
         ),
+        "Undone": Outcome(
+            "It had succeeded, then a person said Undo: put back as before.",
+            Reason.ROLLBACK_UNDONE,
+            {
+                "Planned": frozenset({"True"}),
+                "Reverted": frozenset({"False"}),
+                "Validated": frozenset({"True"}),
+                "Halted": frozenset({"False", ""}),
+                "Complete": frozenset({"True"}),
+            },
+        ),
     }
 )
 """The metric label `result` is the result itself."""

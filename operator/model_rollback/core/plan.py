@@ -9,7 +9,7 @@ import promql_parser
 from model_rollback.api.group import LABEL_APP_VERSION
 from model_rollback.api.v1alpha1.model_deployment import Component, ModelDeploymentSpec
 from model_rollback.api.v1alpha1.probe import Probe, ReadinessProbe
-from model_rollback.api.v1alpha1.rollback import Procedure, Step
+from model_rollback.api.v1alpha1.rollback import PlannedTarget, Procedure, Step
 from model_rollback.api.v1alpha1.rollback_policy import RollbackPolicySpec
 from model_rollback.api.v1alpha1.trigger import Trigger
 from model_rollback.core.pins import Values, digest
@@ -46,31 +46,59 @@ def make_steps(
     components: Sequence[Component],
     live: Mapping[str, Mapping[str, str]],
     wanted: Mapping[str, Mapping[str, str]],
+    *,
+    attempt: int = 1,
 ) -> tuple[Step, ...]:
-    """One Revert for each component whose live pins differ from the wanted ones, then Validate."""
-    reverts = tuple(
-        Step(name=f"revert-{c.name}", action="Revert", component=c.name)
+    """One Revert for each component whose live pins differ from the wanted ones, then Validate.
+
+    A Revert waits for those of all components behind its `dependsOn`, also through components that do not differ;
+    the others run side by side. `attempt`: which target of the Rollback this is; the names of its steps say so.
+    """
+    suffix = "" if attempt == 1 else f"-{attempt}"
+    behind = _behind(components)
+    differing = [
+        c.name
         for c in in_dependency_order(components)
         if c.name in wanted and any(live.get(c.name, {}).get(pin) != v for pin, v in wanted[c.name].items())
+    ]
+    reverts = tuple(
+        Step(
+            name=f"revert-{name}{suffix}",
+            action="Revert",
+            component=name,
+            depends_on=tuple(f"revert-{other}{suffix}" for other in differing if other in behind[name]),
+            attempt=attempt,
+        )
+        for name in differing
     )
-    return (*reverts, Step(name=VALIDATE, action="Validate"))
+    last = tuple(s.name for s in reverts)
+    return (
+        *reverts,
+        Step(name=f"{VALIDATE}{suffix}", action="Validate", depends_on=last, attempt=attempt),
+    )
 
 
-def resolve_procedure(policy: RollbackPolicySpec, breached: Sequence[str], served: str) -> Procedure:
-    """The policy as it applies to one Rollback.
+def _behind(components: Sequence[Component]) -> dict[str, set[str]]:
+    """Component → everything that it depends on, directly or not."""
+    found: dict[str, set[str]] = {}
+    for component in in_dependency_order(components):
+        direct = component.depends_on
+        found[component.name] = set(direct).union(*(found[name] for name in direct))
+    return found
 
-    Args:
-        breached: names of the triggers that caused it.
-        served: what the target calls itself when it is asked, for probes that expect a version and do not say which.
-    """
+
+def resolve_procedure(policy: RollbackPolicySpec, breached: Sequence[str]) -> Procedure:
+    """The policy as it applies to one Rollback. `breached`: names of the triggers that caused it."""
     validation = policy.validation
-    probes = tuple(_expecting(p, served) for p in validation.probes) or _default_probes(breached)
+    probes = tuple(validation.probes) or _default_probes(breached)
     named = {p.trigger for p in probes if p.trigger is not None}
     triggers = tuple(t for t in policy.triggers if t.name in named)
     settle = validation.settle if validation.settle is not None else default_settle(policy.triggers)
     return Procedure(
         step_timeout=policy.execution.step_timeout,
         on_failure=policy.execution.on_failure,
+        on_validation_failure=validation.on_failure,
+        target=policy.target,
         settle=settle,
         duration=validation.duration,
         interval=policy.interval,
@@ -79,14 +107,6 @@ def resolve_procedure(policy: RollbackPolicySpec, breached: Sequence[str], serve
         triggers=triggers,
         quarantine=policy.quarantine.duration,
     )
-
-
-def _expecting(probe: Probe, served: str) -> Probe:
-    http = probe.http
-    if http is None or http.expect_version is None or http.expect_version.value is not None:
-        return probe
-    expected = http.expect_version.model_copy(update={"value": served})
-    return probe.model_copy(update={"http": http.model_copy(update={"expect_version": expected})})
 
 
 def served_version(system: ModelDeploymentSpec, wanted: Values, version: str) -> str:
@@ -134,11 +154,11 @@ def longest_range(query: str) -> timedelta:
     return longest
 
 
-def plan_hash(to_version: str, steps: Sequence[Step], procedure: Procedure) -> str:
-    """What a person agrees to: target, steps and procedure."""
+def plan_hash(targets: Sequence[PlannedTarget], steps: Sequence[Step], procedure: Procedure) -> str:
+    """What a person agrees to: the targets in their order, the steps to the first one, and the procedure."""
     return digest(
         {
-            "to": to_version,
+            "to": [[t.version, t.digest] for t in targets],
             "steps": [[s.name, s.action, s.component] for s in steps],
             "procedure": procedure.model_dump(mode="json", by_alias=True),
         }

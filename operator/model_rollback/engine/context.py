@@ -14,7 +14,7 @@ from model_rollback.api.v1alpha1.rollback import Procedure, Step
 from model_rollback.core import machine
 from model_rollback.core.machine import phase_of
 from model_rollback.core.pins import PinValues, Values
-from model_rollback.engine import revisions
+from model_rollback.engine import lock, revisions
 from model_rollback.engine.announcer import Announcer
 from model_rollback.engine.held import named, write_status
 from model_rollback.engine.store import Key, PolicyEntry, RollbackEntry, Store, SystemEntry
@@ -35,6 +35,8 @@ class World:
     announcer: Announcer
     look_at_targets: Callable[[Key], Awaitable[None]]
     introduce_policy: Callable[[Object], None]
+    introduce_system: Callable[[Object], SystemEntry]
+    reconsider: Callable[[ObjectRef], None]
     track: Callable[[Key], None]
     epoch: int
 
@@ -88,17 +90,23 @@ class Context:
                 self.world.introduce_policy(await self.world.objects.get(ref))
         return self.policy
 
+    @property
+    def served(self) -> str:
+        """What the version that is put back calls itself when a probe asks."""
+        now = next((t for t in self.status.targets if t.version == self.status.to_version), None)
+        return now.served if now is not None and now.served else self.status.to_version
+
     def now(self) -> datetime:
         """The clock's time."""
         return self.world.clock.now()
 
     def steps(self, action: str) -> list[Step]:
-        """The steps of one action, in order."""
-        return [s for s in self.status.steps if s.action == action]
+        """The steps of one action to the target that is tried now, in order."""
+        return [s for s in machine.current_steps(self.status) if s.action == action]
 
     @property
     def reverted(self) -> list[str]:
-        """The components that the plan reverts, in order."""
+        """The components that the plan to this target reverts, in order."""
         return [s.component for s in self.steps("Revert")]
 
     def component(self, name: str) -> Component | None:
@@ -129,10 +137,18 @@ class Context:
 
     async def fail(self, step: Step, reason: Reason, message: str) -> None:
         """A step cannot go on: `execution.onFailure` says what that leads to."""
-        if self.procedure.on_failure == "Restore" and step.action == "Revert":
+        if self.procedure.on_failure == "Restore" and step.action != "Restore":
             await self.write(lambda s: machine.begin_restore(s, "Failed", message, at=self.now()))
         else:
             await self.halt(step.name, reason, message)
+
+    async def quarantine(self, version: str, digest: str) -> None:
+        """Takes a bad version out of the candidates; told once."""
+        until = self.now() + self.procedure.quarantine
+        name = self.rollback.ref.name
+        if await lock.quarantine(self.world.objects, self.system, name, version, digest, until=until):
+            words = f"{version} will not be rolled back to until {until:%Y-%m-%d %H:%M} UTC"
+            self.tell(Reason.VERSION_QUARANTINED, words)
 
     def tell(self, reason: Reason, message: str, *, components: Sequence[str] = ()) -> None:
         """Announces a transition on the Rollback, its system, its policy, and the targets of `components`."""

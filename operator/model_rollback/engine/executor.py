@@ -11,6 +11,7 @@ from model_rollback.api.reasons import Reason
 from model_rollback.api.v1alpha1 import RollbackStatus
 from model_rollback.api.v1alpha1.meta import LocalRef
 from model_rollback.api.v1alpha1.rollback import RequestedBy, RollbackSpec
+from model_rollback.core import machine
 from model_rollback.core.decide import Start
 from model_rollback.core.machine import Phase, abandon, half, phase_of
 from model_rollback.core.plan import rollback_name
@@ -161,25 +162,77 @@ class Executor:
         run = self._runs.get(key)
         return run if run is not None and run.name == body["metadata"]["name"] else None
 
-    async def close_orphan(self, body: Object) -> None:
-        """Ends an unfinished Rollback that does not hold its ModelDeployment's lock: nobody will ever move it.
+    def is_orphan(self, body: Object) -> bool:
+        """Whether somebody must look at this Rollback that does not run here: it is unfinished, or Undo is asked."""
+        status, spec = body.get("status") or {}, body.get("spec") or {}
+        if not status.get("result"):
+            return True
+        if spec.get("intent") != "Undo":
+            return False
+        rollback = RollbackEntry(body)
+        asked = rollback.spec.intent, rollback.spec.intent_at
+        return machine.new_intent(*asked, rollback.status) is not None
 
-        It comes from a creation whose answer was lost, or its ModelDeployment was deleted while nobody looked.
+    async def adopt_orphan(self, body: Object) -> None:
+        """A Rollback that does not run here: Undo is asked of it, or it is unfinished and nobody will ever move it.
+
+        An unfinished one comes from a creation whose answer was lost, or its ModelDeployment was deleted while
+        nobody looked.
         """
         rollback = RollbackEntry(body)
         key = (rollback.ref.namespace, rollback.spec.model_deployment_ref.name)
         try:
             ref = ObjectRef(rollback.ref.api_version, "ModelDeployment", *key)
-            status = (await self._world.objects.get(ref)).get("status") or {}
-            if key in self._starting or status.get("activeRollback") == rollback.ref.name:
+            system = self._world.introduce_system(await self._world.objects.get(ref))
+            if key in self._starting or system.status.active_rollback == rollback.ref.name:
+                return
+            if rollback.status.result:
+                await self._undo(key, system, rollback)
                 return
             said = "It does not hold the lock of its ModelDeployment, and nothing was written by it."
         except NotFound:
             said = "The ModelDeployment was deleted."
         except ClusterError as error:
-            log.warning("orphaned rollback not closed", rollback=rollback.ref.name, error=str(error))
+            log.warning("orphaned rollback not looked at", rollback=rollback.ref.name, error=str(error))
             return
-        await self._abandon(rollback, said)
+        if not rollback.status.result:
+            await self._abandon(rollback, said)
+        else:
+            await self._refuse(rollback, None, said)
+
+    async def _undo(self, key: Key, system: SystemEntry, rollback: RollbackEntry) -> None:
+        """Takes the lock again; the run then finds what is asked of it. A version of somebody else is not touched."""
+        wanted = machine.new_intent(rollback.spec.intent, rollback.spec.intent_at, rollback.status)
+        if wanted is None:
+            return
+        if rollback.status.result != "Succeeded":
+            await self._refuse(rollback, system, machine.refusal(rollback.status, wanted, "Restore"))
+            return
+        try:
+            await self._world.look_at_targets(key)
+            await lock.acquire_again(self._world.objects, system, rollback)
+        except lock.LockHeld as held:
+            why = f"{held} is at work; ask again with a new intentAt when it is finished"
+            await self._refuse(rollback, system, why)
+        except lock.NotItsVersion as other:
+            why = f"{other} is live, not {rollback.status.to_version}: there is nothing of it to undo"
+            await self._refuse(rollback, system, why)
+        else:
+            self.attend(key, system)
+
+    async def _refuse(self, rollback: RollbackEntry, system: SystemEntry | None, why: str) -> None:
+        spec, at = rollback.spec, self._world.clock.now()
+
+        def change(status: RollbackStatus) -> RollbackStatus:
+            return machine.refuse(status, spec.intent, spec.intent_at, why, at=at)
+
+        try:
+            await write_status(self._world.objects, rollback, change)
+        except ClusterError as error:
+            log.warning("refusal not written", rollback=rollback.ref.name, error=str(error))
+            return
+        concerned = [rollback.regarding, *([system.regarding] if system is not None else [])]
+        self._world.announcer.tell(Reason.INTENT_REFUSED, f"{spec.intent}: {why}", concerned)
 
     def wake(self, key: Key) -> None:
         """A target of the ModelDeployment changed."""
@@ -212,7 +265,10 @@ class Executor:
         def done(finished: asyncio.Task[None]) -> None:
             if self._tasks.get(key) is finished:
                 del self._tasks[key]
-                self._runs.pop(key, None)
+                run = self._runs.pop(key, None)
+                if run is not None and run.asked:
+                    # Undo was asked while the lock was being cleared.
+                    self._world.reconsider(run.rollback.ref)
 
         task.add_done_callback(done)
 

@@ -25,6 +25,10 @@ class LockHeld(Exception):
     """Another Rollback is at work, or another version is live than the one that was judged."""
 
 
+class NotItsVersion(Exception):
+    """What runs is not what this Rollback put back; `str()` says what it is."""
+
+
 async def acquire(
     objects: Objects, system: SystemEntry, rollback: str, *, episode: int, attempt: int, digest: str
 ) -> None:
@@ -42,6 +46,28 @@ async def acquire(
         if status.active_rollback or (status.episode, status.attempt, status.current_digest) != judged:
             raise LockHeld(status.active_rollback or "another version is live now")
         return status.model_copy(update={"active_rollback": rollback})
+
+    await write_status(objects, system, change)
+
+
+async def acquire_again(objects: Objects, system: SystemEntry, rollback: RollbackEntry) -> None:
+    """Sets the lock for the undo of a Rollback whose target is what runs now.
+
+    Raises:
+        LockHeld: another Rollback holds it.
+        NotItsVersion: another version is live than the one that it put back.
+        ClusterError: it could not be written.
+    """
+    name = rollback.ref.name
+
+    def change(status: ModelDeploymentStatus) -> ModelDeploymentStatus:
+        if status.active_rollback == name:
+            return status
+        if status.active_rollback:
+            raise LockHeld(status.active_rollback)
+        if status.current_digest != rollback.to_digest:
+            raise NotItsVersion(status.current_version or "a mixture of versions")
+        return status.model_copy(update={"active_rollback": name})
 
     await write_status(objects, system, change)
 
@@ -77,13 +103,15 @@ async def release(
             return status
         if system.spec is not None and system.is_known:
             status = versions.track(system.spec, status, system.targets, now=finished_at)
-        moved = status.current_digest != rollback.spec.from_digest
+        was = rollback.to_digest if rollback.status.result == "Undone" else rollback.spec.from_digest
+        moved = status.current_digest != was
+        others = tuple(r for r in status.last_rollbacks if r.name != entry.name)
         return status.model_copy(
             update={
                 "active_rollback": "",
                 "attempt": status.attempt + 1,
                 "episode": status.episode + 1 if moved else status.episode,
-                "last_rollbacks": (entry, *status.last_rollbacks)[:KEPT],
+                "last_rollbacks": (entry, *others)[:KEPT],
             }
         )
 
@@ -91,13 +119,10 @@ async def release(
 
 
 async def quarantine(
-    objects: Objects, system: SystemEntry, rollback: RollbackEntry, *, until: datetime
+    objects: Objects, system: SystemEntry, rollback: str, version: str, digest: str, *, until: datetime
 ) -> bool:
-    """Takes the bad version out of the candidates. Whether it was added by this call."""
-    spec = rollback.spec
-    entry = QuarantinedVersion(
-        version=spec.from_version, digest=spec.from_digest, rollback=rollback.ref.name, until=until
-    )
+    """Takes a bad version out of the candidates. Whether it was added by this call."""
+    entry = QuarantinedVersion(version=version, digest=digest, rollback=rollback, until=until)
     if any(q.digest == entry.digest and q.rollback == entry.rollback for q in system.status.quarantined):
         return False
 
@@ -122,13 +147,21 @@ async def quarantine(
     return True
 
 
-async def release_quarantine(objects: Objects, system: SystemEntry, rollback: str) -> bool:
-    """What was rolled back from is put back: it is no longer kept out. Whether it was released by this call."""
-    if not any(q.rollback == rollback for q in system.status.quarantined):
+async def release_quarantine(objects: Objects, system: SystemEntry, rollback: RollbackEntry) -> bool:
+    """What was rolled back from is put back: it is no longer kept out. Whether it was released by this call.
+
+    Targets that failed their validation stay in quarantine.
+    """
+    digest, name = rollback.spec.from_digest, rollback.ref.name
+
+    def ours(entry: QuarantinedVersion) -> bool:
+        return (entry.digest, entry.rollback) == (digest, name)
+
+    if not any(ours(q) for q in system.status.quarantined):
         return False
 
     def change(status: ModelDeploymentStatus) -> ModelDeploymentStatus:
-        kept = tuple(q for q in status.quarantined if q.rollback != rollback)
+        kept = tuple(q for q in status.quarantined if not ours(q))
         return status.model_copy(update={"quarantined": kept})
 
     await write_status(objects, system, change)

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from model_rollback.api.v1alpha1.rollback import Procedure, Step
-from model_rollback.core import candidates, plan
+from model_rollback.api.v1alpha1.rollback import MAX_TARGETS, PlannedTarget, Procedure, Step
+from model_rollback.core import candidates, machine, plan
 from model_rollback.core.pins import Values, show_all, version_digest
 from model_rollback.engine import revisions
 from model_rollback.engine.store import PolicyEntry, RollbackEntry, SystemEntry
@@ -65,6 +65,36 @@ async def make(
     quarantine = candidates.quarantine_of(target.version, target.digest, system.status.quarantined, now=now)
     if quarantine is not None:
         return Made(abandoned=f"{target.version} is in quarantine by {quarantine.rollback}.")
+    procedure = plan.resolve_procedure(policy.spec, [e.trigger for e in rollback.handed_over])
+    targets: tuple[PlannedTarget, ...] = (PlannedTarget(version=target.version, digest=target.digest),)
+    if procedure.on_validation_failure == "NextTarget":
+        ranked = candidates.rank(
+            procedure.target, system.spec, system.status, now=now, tried=[target.version]
+        )
+        others = [r.candidate for r in ranked if r.candidate is not None and not r.why_not]
+        targets += tuple(PlannedTarget(version=c.version, digest=c.digest) for c in others)
+    way = await _way(objects, system, target, live, attempt=1)
+    if isinstance(way, Made):
+        return way
+    revisions_kept = {"from_revision": await revisions.keep(objects, system, spec.from_version, live)}
+    fields = _fields(rollback, targets[:MAX_TARGETS], way, procedure, now)
+    return Made(revisions_kept | fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """What leads to one target. `entry`: its entry in `status.targets`."""
+
+    entry: PlannedTarget
+    steps: tuple[Step, ...]
+
+
+async def _way(
+    objects: Objects, system: SystemEntry, target: candidates.Candidate, live: Values, *, attempt: int
+) -> Way | Made:
+    """The steps from what runs to a target, its values kept. Made: why there are none."""
+    if system.spec is None:
+        return Made(abandoned=f"{system.ref} is invalid: {system.problem}.")
     try:
         wanted = await _wanted(objects, system, target, live)
     except NotFound as error:
@@ -73,16 +103,84 @@ async def make(
         return Made(
             abandoned=f"what is kept as {target.version} is not what was recorded; it was not made by us."
         )
-    steps = plan.make_steps(system.spec.components, _shown(live), _shown(wanted))
+    steps = plan.make_steps(system.spec.components, _shown(live), _shown(wanted), attempt=attempt)
     if len(steps) == 1:
         return Made(superseded=f"{target.version} is what runs now already")
-    served = plan.served_version(system.spec, wanted, target.version)
-    procedure = plan.resolve_procedure(policy.spec, [e.trigger for e in rollback.handed_over], served)
-    revisions_kept = {
-        "from_revision": await revisions.keep(objects, system, spec.from_version, live),
-        "to_revision": await revisions.keep(objects, system, target.version, wanted),
-    }
-    return Made(revisions_kept | _fields(rollback, target.version, steps, procedure, now))
+    entry = PlannedTarget(
+        version=target.version,
+        digest=target.digest,
+        attempt=attempt,
+        revision=await revisions.keep(objects, system, target.version, wanted),
+        served=plan.served_version(system.spec, wanted, target.version),
+    )
+    return Way(entry, steps)
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """The way to the next target as status fields and steps; without steps none is left, and `why` says so."""
+
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    steps: tuple[Step, ...] = ()
+    superseded: str = ""
+    why: str = ""
+
+
+async def next_target(
+    objects: Objects, system: SystemEntry, rollback: RollbackEntry, message: str, *, now: datetime
+) -> Next:
+    """The next version of the plan that may still be put back, judged by the procedure as it was resolved.
+
+    Raises:
+        ClusterError: the API server could not be asked; nothing was written to a target.
+    """
+    status = rollback.status
+    if system.spec is None or status.procedure is None:
+        return Next(why=f"{system.ref} is invalid: {system.problem}")
+    live = await read_values(objects, system)
+    if live is None or _digest(live) != rollback.to_digest:
+        return Next(superseded=f"what runs now is not {status.to_version} any more")
+    tried = [t.version for t in machine.tried(status)]
+    ranked = candidates.rank(status.procedure.target, system.spec, system.status, now=now, tried=tried)
+    may = {r.version: r for r in ranked}
+    targets = [
+        t.model_copy(update={"message": message[:1024]}) if t.version == status.to_version else t
+        for t in status.targets
+    ]
+    for index, planned in enumerate(targets):
+        if planned.attempt or planned.message:
+            continue
+        way = await _way_to_planned(objects, system, planned, may.get(planned.version), live, len(tried) + 1)
+        if isinstance(way, Way):
+            targets[index] = way.entry
+            fields = {
+                "targets": tuple(targets),
+                "to_version": way.entry.version,
+                "to_revision": way.entry.revision,
+            }
+            return Next(fields, way.steps)
+        targets[index] = planned.model_copy(update={"message": way[:1024]})
+    passed_over = [f"{t.version}: {t.message}" for t in targets if not t.attempt]
+    return Next(why="; ".join(["no other target is left", *passed_over]))
+
+
+async def _way_to_planned(
+    objects: Objects,
+    system: SystemEntry,
+    planned: PlannedTarget,
+    ranked: candidates.Ranked | None,
+    live: Values,
+    attempt: int,
+) -> Way | str:
+    """The way to a target whose turn has come, or why it is passed over."""
+    if ranked is None or ranked.candidate is None:
+        return "neither recorded nor declared any more"
+    if ranked.why_not:
+        return ranked.why_not
+    if ranked.candidate.revision and ranked.candidate.digest != planned.digest:
+        return "another version has its name now"
+    way = await _way(objects, system, ranked.candidate, live, attempt=attempt)
+    return way if isinstance(way, Way) else way.abandoned or way.superseded
 
 
 def _shown(values: Values) -> dict[str, dict[str, str]]:
@@ -90,9 +188,13 @@ def _shown(values: Values) -> dict[str, dict[str, str]]:
 
 
 def _fields(
-    rollback: RollbackEntry, to_version: str, steps: tuple[Step, ...], procedure: Procedure, now: datetime
+    rollback: RollbackEntry,
+    targets: tuple[PlannedTarget, ...],
+    way: Way,
+    procedure: Procedure,
+    now: datetime,
 ) -> dict[str, Any]:
-    """The status fields of a plan."""
+    """The status fields of a plan. `way`: to the first of the targets."""
     evidence = rollback.handed_over
     timeline = {
         "breached_at": min((e.breaching_since for e in evidence), default=None),
@@ -101,10 +203,12 @@ def _fields(
     return {
         "observed_generation": rollback.generation,
         "from_version": rollback.spec.from_version,
-        "to_version": to_version,
+        "to_version": way.entry.version,
+        "to_revision": way.entry.revision,
+        "targets": (way.entry, *targets[1:]),
         "procedure": procedure,
-        "steps": steps,
-        "plan_hash": plan.plan_hash(to_version, steps, procedure),
+        "steps": way.steps,
+        "plan_hash": plan.plan_hash(targets, way.steps, procedure),
         "evidence": evidence,
         "timeline": rollback.status.timeline.model_copy(update=timeline),
     }

@@ -1,60 +1,102 @@
-"""The phases that write to targets: Reverting and Restoring, one step after the other."""
+"""The phases that write to targets, Reverting and Restoring: every step whose turn has come, side by side."""
 
+import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 
 from model_rollback.api.reasons import Reason
 from model_rollback.api.v1alpha1.rollback import Step
 from model_rollback.core import machine
+from model_rollback.core.pins import PinValues
 from model_rollback.engine import lock
 from model_rollback.engine.context import Context, Pause
-from model_rollback.engine.steps import Outcome, Progress, StepRunner
+from model_rollback.engine.steps import Outcome, Progress, StepRunner, failed
 from model_rollback.errors import NotFound
 
 _RETRY = timedelta(seconds=2)
-_DONE = ("Succeeded", "Skipped")
 
 
 class Reverting:
-    """Takes the next unfinished step one move further at each call."""
+    """Takes the unfinished steps one move further at each call.
+
+    Once a step has failed no other begins. Those that run are let finish first, and then `execution.onFailure` says
+    what happens: so nothing is half done that need not be.
+    """
 
     def __init__(self, context: Context, steps: StepRunner) -> None:
         self._c = context
         self._steps = steps
 
     async def revert(self) -> Pause | None:
-        """The next Revert; the bad version is taken out of the candidates first."""
-        await self._quarantine()
-        status = self._c.status
-        step = next(s for s in self._c.steps("Revert") if s.state not in _DONE)
-        return await self._advance(step, status.from_revision, status.to_revision)
+        """The next Reverts; the bad version, and targets that failed, are taken out of the candidates first."""
+        c = self._c
+        await c.quarantine(c.rollback.spec.from_version, c.rollback.spec.from_digest)
+        for target in machine.tried(c.status)[:-1]:
+            await c.quarantine(target.version, target.digest)
+        return await self._advance_all()
 
     async def restore(self) -> Pause | None:
-        """The next Restore; what is put back is no longer kept out."""
+        """The next Restores; what is put back is no longer kept out."""
         c = self._c
-        if await lock.release_quarantine(c.world.objects, c.system, c.rollback.ref.name):
+        if await lock.release_quarantine(c.world.objects, c.system, c.rollback):
             version = c.rollback.spec.from_version
             c.tell(Reason.QUARANTINE_RELEASED, f"{version} is put back and may be rolled back to again")
-        step = next((s for s in c.steps("Restore") if s.state not in _DONE), None)
-        if step is None:
+        if all(s.state in ("Succeeded", "Skipped") for s in machine.work_steps(c.status)):
             await c.write(lambda s: machine.restored(s, at=c.now()))
             return None
-        return await self._advance(step, c.status.to_revision, c.status.from_revision)
+        return await self._advance_all()
 
-    async def _advance(self, step: Step, expected_in: str, wanted_in: str) -> Pause | None:
+    async def _advance_all(self) -> Pause | None:
+        c = self._c
+        steps = machine.startable(machine.work_steps(c.status))
+        if not steps:
+            broken = next(s for s in machine.work_steps(c.status) if s.state == "Failed")
+            await c.fail(broken, Reason(broken.reason or Reason.CONFLICT), broken.message)
+            return None
+        # A cancelled write has an unknown outcome: every step is let come to its answer, whatever another one raised.
+        answers = await asyncio.gather(*(self._advance(step) for step in steps), return_exceptions=True)
+        progress = [(s, a) for s, a in zip(steps, answers, strict=True) if isinstance(a, Progress)]
+        pause = await self._record_all(sorted(progress, key=_turn))
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
+        return pause
+
+    async def _record_all(self, progress: Sequence[tuple[Step, Progress]]) -> Pause | None:
+        pauses = []
+        phase = machine.phase_of(self._c.status)
+        for step, made in progress:
+            begins = step.state == "Pending" and made.outcome is Outcome.CHANGED
+            broken = any(s.state == "Failed" for s in machine.work_steps(self._c.status))
+            if machine.phase_of(self._c.status) is not phase or (begins and broken):
+                return None
+            pauses.append(await self._record(step, made))
+        if None in pauses:
+            return None
+        return Pause(min((p.until for p in pauses if p is not None and p.until is not None), default=None))
+
+    async def _advance(self, step: Step) -> Progress:
         c = self._c
         component = c.component(step.component)
         if component is None:
-            await c.fail(step, Reason.TARGETS_MISSING, f"component {step.component} was removed")
-            return None
+            return failed(Reason.TARGETS_MISSING, f"component {step.component} was removed")
         try:
-            expected = (await c.values(expected_in))[step.component]
-            wanted = (await c.values(wanted_in))[step.component]
+            expected, wanted = await self._values(step)
         except NotFound as error:
-            await c.fail(step, Reason.TARGETS_MISSING, f"the kept values are gone: {error}")
-            return None
-        return await self._record(
-            step, await self._steps.advance(step, component, expected, wanted, c.procedure)
-        )
+            return failed(Reason.TARGETS_MISSING, f"the kept values are gone: {error}")
+        return await self._steps.advance(step, component, expected, wanted, c.procedure)
+
+    async def _values(self, step: Step) -> tuple[Sequence[PinValues], PinValues]:
+        """What may stand there before the step, and what it puts there."""
+        c = self._c
+        earlier = [t.revision for t in machine.tried(c.status)]
+        first = c.status.from_revision
+        if step.action == "Restore":
+            # A step that never came to its write leaves what the target before it had put there.
+            kept = [await c.values(revision) for revision in reversed(earlier)]
+            return [values[step.component] for values in kept], (await c.values(first))[step.component]
+        before = await c.values(earlier[step.attempt - 2] if step.attempt > 1 else first)
+        return [before[step.component]], (await c.values(c.status.to_revision))[step.component]
 
     async def _record(self, step: Step, progress: Progress) -> Pause | None:
         c = self._c
@@ -64,7 +106,7 @@ class Reverting:
             await c.supersede(progress.message)
             return None
         if progress.outcome is Outcome.FAILED:
-            await c.fail(step, progress.reason, progress.message)
+            await self._fail(step, progress)
             return None
         changes = progress.changes or {}
         await c.write(lambda s: machine.change_step(s, step.name, at=c.now(), **changes))
@@ -77,18 +119,33 @@ class Reverting:
             c.tell(Reason.COMPONENT_REVERTED, f"{step.component} {word}", components=[step.component])
         return None
 
+    async def _fail(self, step: Step, progress: Progress) -> None:
+        """At once when it runs alone; else it is noted, and the others are let finish."""
+        c = self._c
+        others = [s for s in machine.work_steps(c.status) if s.state == "Running" and s.name != step.name]
+        if not others:
+            broken = [s for s in machine.work_steps(c.status) if s.state == "Failed" and s.name != step.name]
+            all_words = [f"{s.name}: {s.message}" for s in broken] + [progress.message]
+            await c.fail(step, progress.reason, "; ".join(all_words))
+            return
+        said = {"state": "Failed", "reason": progress.reason, "message": progress.message[:1024]}
+        await c.write(lambda s: machine.change_step(s, step.name, at=c.now(), **said))
+        running = ", ".join(s.name for s in others)
+        words = f"{step.name}: {progress.message}. Let finish first: {running}"
+        c.tell(Reason.STEP_FAILED, words, components=[step.component])
+
     def _wait(self, step: Step, progress: Progress) -> Pause:
         """Until the target changes or the step times out; sooner when the API server is to be asked again."""
         deadline = step.started_at + self._c.procedure.step_timeout if step.started_at else None
         retry = self._c.now() + _RETRY if progress.reason is not Reason.RUNNING else None
         return Pause(min((x for x in (deadline, retry) if x is not None), default=None))
 
-    async def _quarantine(self) -> None:
-        c = self._c
-        until = c.now() + c.procedure.quarantine
-        if await lock.quarantine(c.world.objects, c.system, c.rollback, until=until):
-            version = c.rollback.spec.from_version
-            c.tell(
-                Reason.VERSION_QUARANTINED,
-                f"{version} will not be rolled back to until {until:%Y-%m-%d %H:%M} UTC",
-            )
+
+def _turn(made: tuple[Step, Progress]) -> int:
+    """What was written is recorded first, then what failed, then what begins; what ends the Rollback comes last."""
+    step, progress = made
+    if progress.outcome is Outcome.SUPERSEDED:
+        return 3
+    if progress.outcome is Outcome.FAILED:
+        return 1
+    return 2 if step.state == "Pending" else 0

@@ -63,6 +63,12 @@ class RollbackRun:
         """Where it is."""
         return phase_of(self.rollback.status)
 
+    @property
+    def asked(self) -> bool:
+        """Whether a person asks something that has no answer yet."""
+        spec = self.rollback.spec
+        return machine.new_intent(spec.intent, spec.intent_at, self.rollback.status) is not None
+
     def offer(self, body: Mapping[str, Any]) -> None:
         """A newer state of the Rollback object was seen."""
         if self.rollback.adopt(body):
@@ -91,7 +97,7 @@ class RollbackRun:
                 raise
             except ClusterError as error:
                 log.warning("rollback waits for the API server", rollback=self.name, error=str(error))
-                pause = Pause(self._c.now() + delay)
+                pause = Pause(self._c.now() + max(delay, _asked_to_wait(error)))
                 delay = min(2 * delay, _RETRY_MAX)
             if self.phase is Phase.FINISHED and await self._released():
                 return
@@ -101,7 +107,7 @@ class RollbackRun:
 
     async def _move(self) -> Pause | None:
         phase = self.phase
-        if phase is not Phase.FINISHED and await self._heed_intent():
+        if await self._heed_intent():
             return None
         match phase:
             case Phase.REQUESTED:
@@ -158,7 +164,7 @@ class RollbackRun:
     async def _preflight_waits(self, reason: Reason, message: str) -> Pause | None:
         c = self._c
         digest = await planning.live_digest(c.world.objects, c.system)
-        if digest is not None and digest != c.rollback.spec.from_digest:
+        if digest is not None and digest != self._expected_digest():
             await c.supersede("another version was deployed before anything was written")
             return None
         if c.now() - self._preflight_began() > c.procedure.step_timeout:
@@ -171,10 +177,17 @@ class RollbackRun:
         await c.write(lambda s: machine.preflight_waits(s, reason, said, at=c.now()))
         return Pause(c.now() + _RETRY)
 
+    def _expected_digest(self) -> str:
+        """What runs before anything is written to the present target."""
+        tried = machine.tried(self._c.status)
+        return tried[-2].digest if len(tried) > 1 else self._c.rollback.spec.from_digest
+
     def _preflight_began(self) -> datetime:
         resumed = find_condition(self._c.status.conditions, "Halted")
-        detected = self._c.status.timeline.detected_at or self._c.now()
-        return max(detected, resumed.last_transition_time) if resumed is not None else detected
+        began = [self._c.status.timeline.detected_at or self._c.now()]
+        began += [resumed.last_transition_time] if resumed is not None else []
+        began += [s.finished_at for s in self._c.status.steps if s.action == "Validate" and s.finished_at]
+        return max(began)
 
     async def _heed_intent(self) -> bool:
         c = self._c
@@ -183,20 +196,19 @@ class RollbackRun:
         if wanted is None:
             return False
 
+        refused = ""
+
         def heed(status: RollbackStatus) -> RollbackStatus:
-            status = machine.handled(status, spec.intent, spec.intent_at)
-            phase = phase_of(status)
-            if phase is Phase.HALTED and (wanted == "Resume" or status.restoring):
-                return machine.resume(status, at=c.now())
-            if wanted != "Abort" or phase is Phase.RESTORING:
-                return status
-            if spec.on_abort == "Leave" or phase is Phase.REQUESTED:
-                return machine.abandon(status, "a person said Abort; nothing was put back.", at=c.now())
-            return machine.begin_restore(status, "Aborted", "a person said Abort", at=c.now())
+            nonlocal refused
+            heeded = machine.heed(status, wanted, spec.intent_at, spec.on_abort, at=c.now())
+            refused = heeded.refused
+            return heeded.status
 
         halted = self.phase is Phase.HALTED
         await c.write(heed)
-        if halted and wanted == "Resume" and self.phase is not Phase.HALTED:
+        if refused:
+            c.tell(Reason.INTENT_REFUSED, f"{wanted}: {refused}")
+        elif halted and wanted == "Resume":
             self._validating.reset()
             c.tell(Reason.ROLLBACK_RESUMED, "a person said Resume: the step is repeated")
         return True
@@ -241,4 +253,11 @@ class RollbackRun:
         )
 
     def _from_to(self) -> str:
-        return f"{self.rollback.spec.from_version} → {self.rollback.spec.target_version}"
+        to = self.rollback.status.to_version or self.rollback.spec.target_version
+        return f"{self.rollback.spec.from_version} → {to}"
+
+
+def _asked_to_wait(error: ClusterError) -> timedelta:
+    """How long an overloaded API server wants to be left alone (429, Retry-After), at most half a minute."""
+    asked = error.retry_after if isinstance(error, Unavailable) else None
+    return min(timedelta(seconds=asked or 0), _RETRY_MAX)

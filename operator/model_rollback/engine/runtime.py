@@ -15,7 +15,17 @@ from model_rollback.engine.store import Key, Store, SystemEntry, key_of
 from model_rollback.engine.targets import TargetWatcher
 from model_rollback.engine.tracker import Tracker
 from model_rollback.engine.wakeups import Wakeups
-from model_rollback.ports import Clock, HttpProbes, MetricsSource, Object, Objects, Recorder, Watches
+from model_rollback.errors import ClusterError
+from model_rollback.ports import (
+    Clock,
+    HttpProbes,
+    MetricsSource,
+    Object,
+    ObjectRef,
+    Objects,
+    Recorder,
+    Watches,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +46,7 @@ class Runtime:
     ) -> None:
         self.store = Store()
         self._clock = clock
+        self._objects = objects
         self._wakeups: Wakeups[Key] = Wakeups(clock)
         announcer = Announcer(recorder)
         self.targets = TargetWatcher(self.store, objects, watches, clock, self._target_changed)
@@ -49,6 +60,8 @@ class Runtime:
                 announcer,
                 look_at_targets=self.targets.refresh,
                 introduce_policy=lambda body: self.on_policy(body, deleted=False),
+                introduce_system=self._introduce,
+                reconsider=lambda ref: self._spawn(self._reconsider(ref)),
                 track=self._wakeups.wake,
                 epoch=epoch,
             )
@@ -109,8 +122,15 @@ class Runtime:
         """A Rollback was seen, or was deleted."""
         if deleted:
             self.executor.gone(body)
-        elif not self.executor.offer(body) and not (body.get("status") or {}).get("result"):
-            self._spawn(self.executor.close_orphan(body))
+        elif not self.executor.offer(body) and self.executor.is_orphan(body):
+            self._spawn(self.executor.adopt_orphan(body))
+
+    async def _reconsider(self, ref: ObjectRef) -> None:
+        """Looks again at a Rollback that has changed while its run ended."""
+        try:
+            self.on_rollback(await self._objects.get(ref), deleted=False)
+        except ClusterError as error:
+            log.warning("rollback not looked at again", rollback=str(ref), error=str(error))
 
     def _introduce(self, body: Object) -> SystemEntry:
         key = key_of(body)

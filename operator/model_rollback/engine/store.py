@@ -148,6 +148,11 @@ class RollbackEntry(Held[RollbackStatus]):
         self.handed_over = handed_over or _written_evidence(body)
         super().__init__("Rollback", RollbackStatus, body)
 
+    @property
+    def to_digest(self) -> str:
+        """The identity of the version that was put back last; empty before the plan."""
+        return next((t.digest for t in self.status.targets if t.version == self.status.to_version), "")
+
     def adopt_spec(self, body: Object) -> None:
         """The API server has checked it; a Rollback of another version of the API raises ValidationError."""
         self.spec = RollbackSpec.model_validate(body["spec"])

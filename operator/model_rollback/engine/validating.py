@@ -7,6 +7,7 @@ from model_rollback.api.types import format_duration
 from model_rollback.api.v1alpha1.rollback import Step
 from model_rollback.core import machine
 from model_rollback.engine.context import Context, Pause
+from model_rollback.engine.giving_up import give_up
 from model_rollback.engine.validation import MISSES, Validator
 from model_rollback.errors import ClusterError
 
@@ -48,7 +49,7 @@ class Validating:
     async def _begin(self, step: Step) -> Validator:
         c = self._c
         self._validator = Validator(
-            c.system.ref.namespace, c.status.to_version, c.procedure, c.world.sources, c.world.http
+            c.system.ref.namespace, c.served, c.procedure, c.world.sources, c.world.http
         )
         self._next_round = (step.started_at or c.now()) + c.procedure.settle
         if c.status.passing_since is not None:
@@ -81,7 +82,7 @@ class Validating:
         broken = "; ".join(f"{a.probe}: {a.message}" for a in answers if a.state == "Failed")
         if broken:
             c.tell(Reason.VALIDATION_FAILED, broken)
-            await c.halt(step.name, Reason.VALIDATION_FAILED, broken)
+            await give_up(c, step, broken)
             return None
         if self._held_back >= MISSES:
             await c.halt(step.name, Reason.TARGET_CHANGED, obstacle)

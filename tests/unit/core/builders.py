@@ -12,7 +12,7 @@ from model_rollback.api.v1alpha1.model_deployment import (
     QuarantinedVersion,
     RecordedVersion,
 )
-from model_rollback.api.v1alpha1.rollback import PinRecord, Procedure, RollbackStatus, Step
+from model_rollback.api.v1alpha1.rollback import PinRecord, PlannedTarget, Procedure, RollbackStatus, Step
 from model_rollback.api.v1alpha1.rollback_policy import RollbackPolicySpec
 from model_rollback.api.v1alpha1.trigger import Trigger
 from model_rollback.core import machine
@@ -276,24 +276,47 @@ def observe(**fields: Any) -> Observation:
 
 
 def make_procedure(**fields: Any) -> Procedure:
-    return resolve_procedure(make_policy(**fields), ["accuracy"], "v12")
+    return resolve_procedure(make_policy(**fields), ["accuracy"])
 
 
-def plan(*components: str, **fields: Any) -> dict[str, Any]:
-    """The status fields of a plan that reverts those components from v13 to v12."""
-    names = components or ("model",)
-    steps = make_steps(
-        [make_component(name) for name in names],
-        {name: {"image": "shop/recommender:v13"} for name in names},
-        {name: {"image": "shop/recommender:v12"} for name in names},
-    )
+def plan(*components: str | Component, **fields: Any) -> dict[str, Any]:
+    """The status fields of a plan that reverts those components from v13 to v12, and v11 after it."""
+    steps = way(*components)
     return {
         "from_version": "v13",
+        "from_revision": "recommender-v13",
         "to_version": "v12",
+        "to_revision": "recommender-v12",
+        "targets": (
+            PlannedTarget(version="v12", attempt=1, revision="recommender-v12"),
+            PlannedTarget(version="v11"),
+        ),
         "procedure": make_procedure(),
         "steps": steps,
         **fields,
     }
+
+
+def way(
+    *components: str | Component, start: str = "v13", end: str = "v12", attempt: int = 1
+) -> tuple[Step, ...]:
+    """The steps that lead those components (default: `model`) from one version to another."""
+    made = [make_component(c) if isinstance(c, str) else c for c in components or ("model",)]
+    before, after = (
+        {c.name: {"image": f"shop/recommender:{version}"} for c in made} for version in (start, end)
+    )
+    return make_steps(made, before, after, attempt=attempt)
+
+
+def next_target(status: RollbackStatus, *components: str | Component) -> RollbackStatus:
+    """v12 did not pass its validation: v11 is put back instead."""
+    targets = (
+        PlannedTarget(version="v12", attempt=1, revision="recommender-v12", message="answers: v9"),
+        PlannedTarget(version="v11", attempt=2, revision="recommender-v11"),
+    )
+    fields = {"to_version": "v11", "to_revision": "recommender-v11", "targets": targets}
+    steps = way(*components, start="v12", end="v11", attempt=2)
+    return machine.next_target(status, fields, steps, "answers: v9", at=NOW)
 
 
 PINS: dict[str, Any] = {
@@ -325,15 +348,15 @@ def requested() -> RollbackStatus:
     return RollbackStatus(observed_generation=1)
 
 
-def in_preflight(*components: str) -> RollbackStatus:
+def in_preflight(*components: str | Component) -> RollbackStatus:
     return machine.planned(requested(), plan(*components), at=NOW)
 
 
-def reverting(*components: str) -> RollbackStatus:
+def reverting(*components: str | Component) -> RollbackStatus:
     return machine.preflight_passed(in_preflight(*components), at=NOW)
 
 
-def validating(*components: str) -> RollbackStatus:
+def validating(*components: str | Component) -> RollbackStatus:
     status = reverting(*components)
     for name in [s.name for s in status.steps if s.action == "Revert"]:
         status = done(written(begun(status, name), name), name)

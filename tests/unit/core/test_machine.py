@@ -1,12 +1,9 @@
 """The life of a Rollback: every transition of the table is reached, every other one is refused."""
 
-from datetime import timedelta
-
 import pytest
 
 from model_rollback.api.conditions import find_condition, is_true
 from model_rollback.api.reasons import Reason
-from model_rollback.api.v1alpha1.rollback import RollbackStatus
 from model_rollback.core import machine
 from model_rollback.core.events import EVENTS
 from model_rollback.core.machine import TRANSITIONS, Cause, IllegalTransition, Phase, phase_of
@@ -17,6 +14,7 @@ from tests.unit.core.builders import (
     begun,
     done,
     in_preflight,
+    next_target,
     plan,
     requested,
     reverting,
@@ -60,6 +58,8 @@ FUNCTIONS = {
     Cause.STEP_CHANGED: lambda s: change(s, "validate", message="waits"),
     Cause.PROBED: lambda s: machine.probed(s, passing_since=NOW),
     Cause.VALIDATED: lambda s: machine.validated(s, at=NOW),
+    Cause.NEXT_TARGET: next_target,
+    Cause.UNDO: lambda s: machine.begin_undo(s, "a person said Undo", at=NOW),
     Cause.HALT: lambda s: halted_at(s, ""),
     Cause.RESUME: lambda s: machine.resume(s, at=NOW),
     Cause.RESTORE: restoring,
@@ -142,8 +142,8 @@ def test_a_change_that_leads_elsewhere_than_its_cause_may_is_refused():
     assert phase_of(status) is Phase.VALIDATING
 
 
-def test_nothing_leads_out_of_finished():
-    assert not [cause for phase, cause in TRANSITIONS if phase is Phase.FINISHED]
+def test_nothing_but_undo_leads_out_of_finished():
+    assert [cause for phase, cause in TRANSITIONS if phase is Phase.FINISHED] == [Cause.UNDO]
 
 
 def said(status, type_):
@@ -331,17 +331,6 @@ def test_the_step_column(case):
 
     assert status.current_step == shown
     assert machine.describe_current(status) == shown
-
-
-def test_an_intent_is_new_once():
-    fresh = RollbackStatus()
-    aborted = machine.handled(fresh, "Abort", NOW)
-
-    assert machine.new_intent("Run", None, fresh) is None
-    assert machine.new_intent("Abort", NOW, fresh) == "Abort"
-    assert machine.new_intent("Abort", NOW, aborted) is None
-    assert machine.new_intent("Abort", NOW + timedelta(seconds=1), aborted) == "Abort"
-    assert machine.new_intent("Resume", NOW, aborted) == "Resume"
 
 
 @pytest.mark.parametrize("result", OUTCOMES)

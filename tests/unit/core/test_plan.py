@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from model_rollback.api.v1alpha1.rollback import PlannedTarget
 from model_rollback.core.plan import (
     default_settle,
     in_dependency_order,
@@ -146,7 +147,7 @@ def test_settle_is_the_longest_window_of_all_triggers_and_at_least_a_minute():
 def test_the_procedure_is_the_policy_with_its_defaults_resolved():
     policy = make_policy(make_trigger(query="rate(x[3m])"), make_trigger("latency"), make_trigger("errors"))
 
-    procedure = resolve_procedure(policy, ["accuracy", "errors"], "v12")
+    procedure = resolve_procedure(policy, ["accuracy", "errors"])
 
     assert (procedure.settle, procedure.duration) == (timedelta(minutes=3), timedelta(minutes=5))
     assert (procedure.step_timeout, procedure.on_failure) == (timedelta(minutes=10), "Halt")
@@ -167,29 +168,11 @@ def test_probes_and_settle_that_the_policy_gives_are_taken_as_they_are():
         validation={"settle": "0s", "duration": "1m", "probes": [{"name": "fast", "trigger": "latency"}]},
     )
 
-    procedure = resolve_procedure(policy, ["accuracy"], "v12")
+    procedure = resolve_procedure(policy, ["accuracy"])
 
     assert (procedure.settle, procedure.duration) == (timedelta(0), timedelta(minutes=1))
     assert [p.name for p in procedure.probes] == ["fast"]
     assert [t.name for t in procedure.triggers] == ["latency"]
-
-
-@pytest.mark.parametrize(
-    ("expect", "wanted"),
-    [
-        ({"jsonPath": "$.version"}, "2.1"),
-        ({"jsonPath": "$.version", "value": "v9"}, "v9"),
-    ],
-    ids=["what the target calls itself", "what the policy says"],
-)
-def test_a_probe_that_expects_a_version_knows_which_when_the_rollback_is_planned(expect, wanted):
-    probe = {"name": "answers", "http": {"service": "recommender", "port": 8080, "expectVersion": expect}}
-
-    (resolved,) = resolve_procedure(make_policy(validation={"probes": [probe]}), ["accuracy"], "2.1").probes
-
-    assert resolved.http is not None
-    assert resolved.http.expect_version is not None
-    assert resolved.http.expect_version.value == wanted
 
 
 def test_a_server_knows_itself_by_the_label_of_its_pod_template():
@@ -204,7 +187,7 @@ def test_probes_of_triggers_with_long_names_have_names_of_their_own():
     names = ["x" * 62 + last for last in "ab"]
     policy = make_policy(*(make_trigger(name) for name in names))
 
-    probes = resolve_procedure(policy, names, "v12").probes
+    probes = resolve_procedure(policy, names).probes
 
     assert len({p.name for p in probes}) == 3
     assert [p.trigger for p in probes] == [None, *names]
@@ -212,11 +195,42 @@ def test_probes_of_triggers_with_long_names_have_names_of_their_own():
 
 def test_the_plan_hash_is_what_a_person_agrees_to():
     steps = make_steps(CHAIN, shown("v13", *ALL), shown("v12", *ALL))
-    procedure = resolve_procedure(make_policy(), ["accuracy"], "v12")
-    agreed = plan_hash("v12", steps, procedure)
+    procedure = resolve_procedure(make_policy(), ["accuracy"])
+    targets = (PlannedTarget(version="v12", digest="12"), PlannedTarget(version="v11", digest="11"))
+    agreed = plan_hash(targets, steps, procedure)
 
     began = tuple(s.model_copy(update={"state": "Running"}) for s in steps)
-    assert plan_hash("v12", began, procedure) == agreed
-    assert plan_hash("v11", steps, procedure) != agreed
-    assert plan_hash("v12", steps[1:], procedure) != agreed
-    assert plan_hash("v12", steps, procedure.model_copy(update={"duration": seconds(1)})) != agreed
+    assert plan_hash(targets, began, procedure) == agreed
+    assert plan_hash(targets[:1], steps, procedure) != agreed
+    assert plan_hash(targets, steps[1:], procedure) != agreed
+    assert plan_hash(targets, steps, procedure.model_copy(update={"duration": seconds(1)})) != agreed
+
+
+def test_a_step_waits_for_everything_behind_it_and_for_nothing_else():
+    steps = make_steps(CHAIN, shown("v13", *ALL), shown("v12", *ALL))
+
+    assert {s.name: set(s.depends_on) for s in steps} == {
+        "revert-features": set(),
+        "revert-config": set(),
+        "revert-model": {"revert-features", "revert-config"},
+        "revert-api": {"revert-features", "revert-config", "revert-model"},
+        "validate": {"revert-features", "revert-config", "revert-model", "revert-api"},
+    }
+
+
+def test_a_step_waits_through_a_component_that_does_not_differ():
+    wanted = {**shown("v12", "features", "api"), **shown("v13", "model", "config")}
+
+    steps = make_steps(CHAIN, shown("v13", *ALL), wanted)
+
+    assert {s.name: s.depends_on for s in steps}["revert-api"] == ("revert-features",)
+
+
+def test_the_steps_to_a_next_target_have_names_of_their_own():
+    steps = make_steps(CHAIN[2:], shown("v12", *ALL), shown("v11", *ALL), attempt=2)
+
+    assert [(s.name, s.attempt, s.depends_on) for s in steps] == [
+        ("revert-config-2", 2, ()),
+        ("revert-features-2", 2, ()),
+        ("validate-2", 2, ("revert-config-2", "revert-features-2")),
+    ]

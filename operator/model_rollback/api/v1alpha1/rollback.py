@@ -21,13 +21,18 @@ from model_rollback.api.types import (
 )
 from model_rollback.api.v1alpha1.meta import Column, KindInfo, LocalRef, ObjectMeta
 from model_rollback.api.v1alpha1.probe import Probe
+from model_rollback.api.v1alpha1.target import Target
 from model_rollback.api.v1alpha1.trigger import Trigger
 
-Intent = Literal["Run", "Abort", "Resume"]
+Intent = Literal["Run", "Abort", "Resume", "Undo"]
 StepState = Literal["Pending", "Running", "Succeeded", "Failed", "Skipped", "Restored"]
 StepAction = Literal["Revert", "Validate", "Restore"]
-Result = Literal["Succeeded", "Failed", "Superseded", "Aborted"]
+Result = Literal["Succeeded", "Failed", "Superseded", "Aborted", "Undone"]
+RestoredAs = Literal["Failed", "Aborted", "Undone"]
+"""The results that a restore ends in."""
 ProbeState = Literal["Passed", "Failed", "Unknown"]
+MAX_TARGETS: Final = 5
+"""How many versions one Rollback tries at most."""
 
 IMMUTABLE: Final = (
     "modelDeploymentRef",
@@ -47,8 +52,9 @@ _SAME_REQUEST: Final = (
     "(!has(self.spec.intentAt) || self.spec.intentAt == oldSelf.spec.intentAt)"
 )
 _NOT_HALTED: Final = "intent Resume is for a Rollback that is halted (condition Halted)"
+_NOT_SUCCEEDED: Final = "intent Undo is for a Rollback with result Succeeded"
 _NO_WAY_BACK: Final = "intent cannot go back to Run; a halted Rollback goes on with Resume"
-_FINISHED: Final = "this Rollback is finished; its intent cannot be changed any more"
+_FINISHED: Final = "this Rollback is finished; all that can be asked of one that succeeded is Undo"
 
 
 class RequestedBy(ApiModel):
@@ -97,7 +103,7 @@ class RollbackSpec(ApiModel):
     intent: Annotated[
         Intent,
         Field(
-            description="What people want of it now. While it runs: `Abort`. While it is halted: `Resume` (the step is repeated) or `Abort`."
+            description="What people want of it now. While it runs: `Abort`. While it is halted: `Resume` (the step is repeated) or `Abort`. After it succeeded: `Undo` puts back what was before."
         ),
     ] = "Run"
     intent_at: Annotated[
@@ -119,6 +125,24 @@ class PinRecord(StatusModel):
     value: Annotated[str, Field(max_length=1024, description="Its value; a pod template as `sha256:…`.")]
 
 
+class PlannedTarget(StatusModel):
+    """A version that this Rollback may put back; when its validation fails, the next one is tried."""
+
+    version: Annotated[str, Field(max_length=63, description="Name of the version. Example: `v12`.")]
+    digest: Annotated[str, Field(max_length=64, description="sha256 of its pin values.")] = ""
+    attempt: Annotated[
+        int, Field(description="1 for the first that was put back, 2 for the next; 0: not tried.")
+    ] = 0
+    revision: Annotated[
+        str, Field(max_length=253, description="The ControllerRevision with its values, once it is tried.")
+    ] = ""
+    served: Annotated[
+        str,
+        Field(max_length=63, description="What it calls itself when a probe asks, once it is tried."),
+    ] = ""
+    message: Annotated[Text, Field(description="Why it was given up, or passed over.")] = ""
+
+
 class Step(StatusModel):
     """One step of the plan."""
 
@@ -127,6 +151,17 @@ class Step(StatusModel):
     component: Annotated[
         str, Field(max_length=63, description="The component it touches; empty for Validate.")
     ] = ""
+    depends_on: Annotated[
+        tuple[Annotated[str, Field(max_length=128)], ...],
+        Field(
+            max_length=32,
+            description="Steps that must be done before it starts; steps that do not wait for each other run side by side. Example: `[revert-features]`.",
+            json_schema_extra={"x-kubernetes-list-type": "atomic"},
+        ),
+    ] = ()
+    attempt: Annotated[
+        int, Field(description="Which of `targets` it leads to: 1 for the first that is tried.")
+    ] = 1
     state: Annotated[
         StepState,
         Field(description="`Skipped`: it was there already, not by us. `Restored`: done, then put back."),
@@ -146,6 +181,9 @@ class Step(StatusModel):
         bool | None,
         Field(description="Whether the component was ready before; a Restore waits for readiness only then."),
     ] = None
+    reason: Annotated[
+        str, Field(max_length=64, description="Why it failed, in one word. Example: `StepTimedOut`.")
+    ] = ""
     message: Annotated[Text, Field(description="What it waits for, or why it failed.")] = ""
 
 
@@ -199,6 +237,12 @@ class Procedure(StatusModel):
 
     step_timeout: Annotated[Timeout, Field(description="Limit of each step.")]
     on_failure: Annotated[Literal["Halt", "Restore"], Field(description="What a failed step leads to.")]
+    on_validation_failure: Annotated[
+        Literal["NextTarget", "Halt", "Escalate"], Field(description="What a failed probe leads to.")
+    ] = "NextTarget"
+    target: Annotated[Target, Field(description="Which versions may be put back, on which conditions.")] = (
+        Target()
+    )
     settle: Annotated[Duration, Field(description="Wait before validation.")]
     duration: Annotated[Duration, Field(description="The probes must pass for this long.")]
     interval: Annotated[Interval, Field(description="How often the probes are asked.")]
@@ -257,6 +301,13 @@ class RollbackStatus(StatusModel):
     to_revision: Annotated[
         str, Field(max_length=253, description="The ControllerRevision with the target's values.")
     ] = ""
+    targets: Annotated[
+        tuple[PlannedTarget, ...],
+        Field(
+            description="What may be put back, in order: the first, then what is tried when its validation fails. Each at most once.",
+            **keyed("version", items=MAX_TARGETS),
+        ),
+    ] = ()
     procedure: Annotated[
         Procedure | None, Field(description="The policy as resolved when this was planned.")
     ] = None
@@ -265,7 +316,7 @@ class RollbackStatus(StatusModel):
         str, Field(max_length=160, description="The running step, or where it halted.")
     ] = ""
     steps: Annotated[
-        tuple[Step, ...], Field(description="The plan, in order.", **keyed("name", items=64))
+        tuple[Step, ...], Field(description="The plan, in order.", **keyed("name", items=256))
     ] = ()
     evidence: Annotated[
         tuple[Evidence, ...], Field(description="What was seen.", **keyed("trigger", items=50))
@@ -280,19 +331,20 @@ class RollbackStatus(StatusModel):
         Time | None, Field(description="The `intentAt` of the last intent acted upon.")
     ] = None
     restoring: Annotated[
-        Literal["", "Failed", "Aborted"],
+        RestoredAs | Literal[""],
         Field(description="While a restore runs: the result it will end in."),
     ] = ""
     result: Annotated[
         Result | Literal[""],
         Field(
-            description="`Succeeded`, `Failed`, `Superseded`, `Aborted`; empty while it runs or is halted."
+            description="`Succeeded`, `Failed`, `Superseded`, `Aborted`, `Undone`; empty while it runs or is halted."
         ),
     ] = ""
     conditions: Annotated[
         tuple[Condition, ...],
         Field(
-            description="`Planned`, `Reverted`, `Validated`, `Halted`, `Complete`.", **keyed("type", items=16)
+            description="`Planned`, `Reverted`, `Validated`, `Halted`, `Complete`, `IntentAccepted`.",
+            **keyed("type", items=16),
         ),
     ] = ()
 
@@ -324,7 +376,12 @@ class Rollback(StatusModel):
         ),
         rule("self.spec.intent != 'Run' || oldSelf.spec.intent == 'Run'", _NO_WAY_BACK),
         rule(
-            f"({_SAME_REQUEST}) || !has(oldSelf.status) || "
+            f"self.spec.intent != 'Undo' || ({_SAME_REQUEST}) || "
+            "(has(oldSelf.status) && has(oldSelf.status.result) && oldSelf.status.result == 'Succeeded')",
+            _NOT_SUCCEEDED,
+        ),
+        rule(
+            f"({_SAME_REQUEST}) || self.spec.intent == 'Undo' || !has(oldSelf.status) || "
             "!has(oldSelf.status.result) || oldSelf.status.result == ''",
             _FINISHED,
         ),
@@ -349,6 +406,9 @@ def refused_changes(old: Rollback, new: Rollback) -> list[str]:
         refused.append(_NOT_HALTED)
     if new.spec.intent == "Run" and old.spec.intent != "Run":
         refused.append(_NO_WAY_BACK)
-    if old.status.result and not same_request:
+    undo = new.spec.intent == "Undo"
+    if undo and not same_request and old.status.result != "Succeeded":
+        refused.append(_NOT_SUCCEEDED)
+    if old.status.result and not same_request and not undo:
         refused.append(_FINISHED)
     return refused

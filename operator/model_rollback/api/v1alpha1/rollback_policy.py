@@ -61,6 +61,12 @@ class Validation(ApiModel):
             **keyed("name", items=16),
         ),
     ] = []
+    on_failure: Annotated[
+        Literal["NextTarget", "Halt", "Escalate"],
+        Field(
+            description="When a probe fails: `NextTarget` puts the next version of `target` back, each at most once, and halts when none is left; `Halt` asks people; `Escalate` also calls those who approve. Example: `Halt`."
+        ),
+    ] = "NextTarget"
 
 
 class Quarantine(ApiModel):
