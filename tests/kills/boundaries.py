@@ -1,94 +1,112 @@
-"""Names for the mutating requests of a run, so that the same moment is found again in another run."""
+"""Names for what the mutating requests of a run say, so that the same moment is found again in another run.
 
-from collections.abc import Iterable
+Two runs do not write the same requests: how often a status is written, and what is told together in one write,
+depends on the pace of pods and ticks. So a boundary is one fact, and its moment is the first write that tells it.
+"""
+
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from tests.support.api_proxy import Request
 
-_BESIDE = ("conditions", "observedGeneration", "timeline", "currentStep", "currentDigest", "components")
-"""Fields that change along with others, or at the pace of a rollout: they name no write."""
+_BESIDE = frozenset(
+    {
+        "conditions",
+        "observedGeneration",
+        "timeline",
+        "currentStep",
+        "currentDigest",
+        "components",
+        "passingSince",
+    }
+)
+"""Fields that change along with others, or at the pace of a rollout: they are no facts of their own."""
 
 
 @dataclass(frozen=True)
 class Boundary:
-    """One kind of moment: `PATCH rollbacks/status: revert-model Running`."""
+    """One fact that is written: `PATCH rollbacks/status: step revert-model Running`."""
 
     method: str
     resource: str
-    purpose: str
+    fact: str
 
     def __str__(self) -> str:
-        return f"{self.method} {self.resource}: {self.purpose}"
+        return f"{self.method} {self.resource}: {self.fact}"
 
 
 class Namer:
-    """Names the requests of one run in their order: a status write is named by what it changes."""
+    """Names the requests of one run in their order: a status write tells what it changes."""
 
     def __init__(self) -> None:
         self._statuses: dict[str, dict[str, Any]] = {}
 
-    def name(self, request: Request) -> Boundary:
-        """To be called once for each request."""
-        return Boundary(request.method, request.resource, self._purpose(request))
+    def name(self, request: Request) -> list[Boundary]:
+        """The facts of one request; to be called once for each."""
+        return [Boundary(request.method, request.resource, fact) for fact in self._facts(request)]
 
-    def _purpose(self, request: Request) -> str:
+    def _facts(self, request: Request) -> list[str]:
         if request.resource.endswith("/status"):
             after = next(op["value"] for op in request.body if op["path"] == "/status")
             before = self._statuses.get(request.path, {})
             self._statuses[request.path] = after
-            return _change(before, after)
+            return list(dict.fromkeys(_changes(before, after))) or ["what the rollout shows"]
         if request.dry_run:
-            return "dry run"
+            return ["dry run"]
         if request.resource == "controllerrevisions":
-            return f"keep {request.body['data']['version']}"
+            return [f"keep {request.body['data']['version']}"]
         if request.resource == "events":
-            return str(request.body["reason"])
-        return "create" if request.method == "POST" else "revert"
+            return [str((request.body or {}).get("reason", "counted"))]
+        return ["create" if request.method == "POST" else "revert"]
 
 
-def boundaries_of(requests: Iterable[Request]) -> list[Boundary]:
-    """Every boundary of a run once, in order; Events are left out.
+def boundaries_of(requests: Iterable[Request], preferred: Container[Boundary] = ()) -> list[Boundary]:
+    """One new fact of every write that tells one, a preferred one if it does, in order; Events are left out.
 
     Events are sent by a task of their own that nothing waits for: what else happens at that moment is any other
     boundary, or what random kills find.
     """
     namer = Namer()
-    return list(dict.fromkeys(namer.name(r) for r in requests if r.resource != "events"))
+    found: dict[Boundary, None] = {}
+    known: set[Boundary] = set()
+    for request in requests:
+        told = namer.name(request)
+        new = [b for b in told if b not in known]
+        if new and request.resource != "events":
+            found[next((b for b in new if b in preferred), new[0])] = None
+        known |= set(told)
+    return list(found)
 
 
-def _change(before: dict[str, Any], after: dict[str, Any]) -> str:
-    changed = [key for key in after if after[key] != before.get(key, _nothing(after[key]))]
-    telling = [key for key in changed if key not in _BESIDE]
-    return ", ".join(_words(key, before.get(key), after[key]) for key in telling) or "what the rollout shows"
+def _changes(before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]:
+    for key, value in after.items():
+        if key not in _BESIDE and value != before.get(key, type(value)()):
+            yield from _told(key, before.get(key), value)
 
 
-def _nothing(value: Any) -> Any:
-    """What an absent field amounts to."""
-    return type(value)()
-
-
-def _words(key: str, before: Any, after: Any) -> str:
+def _told(key: str, before: Any, after: Any) -> Iterator[str]:
     match key:
         case "activeRollback":
-            return "lock set" if after else "lock cleared"
+            yield "lock set" if after else "lock cleared"
         case "steps" | "triggers":
             old = {entry["name"]: entry for entry in before or []}
-            return " ".join(_entry(e, old.get(e["name"], {})) for e in after if e != old.get(e["name"]))
+            for entry in after:
+                yield from _entry(key.removesuffix("s"), entry, old.get(entry["name"], {}))
         case "history":
-            return "history: " + " ".join(f"{v['version']} {v['safe']}" for v in after)
+            yield from (f"{v['version']} is {v['safe']}" for v in after if v not in (before or []))
         case "validation":
-            return "probes: " + " ".join(f"{p['probe']} {p['state']}" for p in after)
+            yield "probes answered"
         case "currentVersion" | "lastVerifiedVersion" | "result" | "episode" | "attempt":
-            return f"{key} {after}"
+            yield f"{key} {after}"
         case _:
-            return key
+            yield key
 
 
-def _entry(entry: dict[str, Any], before: dict[str, Any]) -> str:
-    """A step or a trigger."""
-    moved = f"{before.get('state', '')}→{entry['state']}".lstrip("→")
-    noted = [key for key in ("writtenAt", "consumedBy") if entry.get(key) and not before.get(key)]
-    if entry.get("episode", 0) != before.get("episode", 0):
-        noted.append(f"episode {entry['episode']}")
-    return " ".join([entry["name"], moved, *noted])
+def _entry(what: str, entry: dict[str, Any], before: dict[str, Any]) -> Iterator[str]:
+    """A step or a trigger: its new state, and that it was written or answered."""
+    if entry.get("state") != before.get("state"):
+        yield f"{what} {entry['name']} {entry.get('state')}"
+    for key in ("writtenAt", "consumedBy"):
+        if entry.get(key) and not before.get(key):
+            yield f"{what} {entry['name']} {key}"

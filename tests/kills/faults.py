@@ -12,9 +12,9 @@ _IDLE = 10.0
 
 
 def at(boundary: Boundary) -> Callable[[Request], bool]:
-    """A condition for `ApiProxy.hold`: the first request of that name."""
+    """A condition for `ApiProxy.hold`: the first request that tells this."""
     namer = Namer()
-    return lambda request: namer.name(request) == boundary
+    return lambda request: boundary in namer.name(request)
 
 
 class Kill:

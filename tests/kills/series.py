@@ -13,15 +13,19 @@ AT_ONCE = int(os.environ.get("KILLS_AT_ONCE", max(4, 2 * (os.cpu_count() or 1)))
 """Trials mostly wait for ticks, so there may be more of them than processors."""
 
 _ATTEMPTS = 3
-"""A boundary that depends on the pace of a rollout may not come back in one run; three runs must not all miss it."""
+"""What depends on the pace of a rollout may not come back in one run; it gets another two."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """`wrong` is empty when the trial was passed; else it holds the violations and the operators' logs."""
+    """`wrong` is empty when the trial was passed; else it holds the violations and the operators' logs.
+
+    `missed`: why the fault's moment did not come in any attempt; nothing was tried then, and nothing went wrong.
+    """
 
     fault: Fault
     wrong: str
+    missed: str
     seconds: float
     attempts: int
 
@@ -49,15 +53,15 @@ def run_all(
 def _run_one(ground: Ground, make: Callable[[], Fault], bad_pins: PinRecords) -> Verdict:
     began = time.monotonic()
     for attempt in range(1, _ATTEMPTS + 1):
-        fault, trial = make(), Trial(ground)
+        fault, trial, missed = make(), Trial(ground), ""
         try:
             wrong = "\n".join(violations(trial.run(fault), bad_pins))
         except FaultDidNotHappenError as error:
-            wrong = str(error)
             if attempt < _ATTEMPTS:
                 continue
+            wrong, missed = "", f"{error} in {_ATTEMPTS} runs"
         except Exception as error:  # noqa: BLE001 - a trial that broke is a verdict; the others go on
             wrong = f"{type(error).__name__}: {error}"
         report = f"{wrong}\n{trial.logs()}" if wrong else ""
-        return Verdict(fault, report, time.monotonic() - began, attempt)
+        return Verdict(fault, report, missed, time.monotonic() - began, attempt)
     raise AssertionError("unreachable: the last attempt returns")

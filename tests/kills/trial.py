@@ -117,7 +117,7 @@ class Trial:
             self._until(lambda: self._is_quiet(proxy), happening, "the Rollback to be finished, and quiet")
             if fault is not None:
                 if not fault.begun:
-                    raise FaultDidNotHappenError(f"{self.namespace}: the moment of {fault} never came")
+                    raise FaultDidNotHappenError(f"the moment of {fault} never came")
                 self._until(lambda: happening.over, happening, f"{fault} to be over")
                 self._until(lambda: self._is_quiet(proxy), happening, f"quiet after {fault}")
             return self._aftermath(proxy)

@@ -11,7 +11,7 @@ import contextlib
 import json
 import ssl
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -21,19 +21,12 @@ import aiohttp
 import yaml
 from aiohttp import web
 
+from tests.support.relay import Relay, answered, asked, hang_up, pass_on
+
 MUTATING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 Stage = Literal["before", "after"]
 """Held before it is forwarded: nothing has reached the API server. After: it has answered, and nobody knows."""
-
-_HOP_BY_HOP = frozenset(
-    {"connection", "content-length", "host", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
-)
-_NOT_ASKED_FOR = _HOP_BY_HOP | {"accept-encoding"}  # so that answers can be read here
-_PATIENCE = aiohttp.ClientTimeout(total=None, sock_connect=10)
-_LARGEST = 16 * 2**20
-_CLOSING_SECONDS = 0.25
-_STOP_SECONDS = 20.0
 
 
 @dataclass
@@ -140,78 +133,40 @@ class Held:
 
 
 class ApiProxy:
-    """Serves in a thread of its own from `with` to its end. `requests` is the journal, in the order they came."""
+    """Serves from its creation until `close`. `requests` is the journal, in the order they came."""
 
     def __init__(self, kubeconfig: Path) -> None:
         """`kubeconfig`: names the API server and the credentials of the process that talks through this."""
         self._kubeconfig = yaml.safe_load(kubeconfig.read_text())
-        self._cluster = self._kubeconfig["clusters"][0]["cluster"]
         self.requests: list[Request] = []
-        self.url = ""
         self._held: list[Held] = []
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="API proxy", daemon=True)
         self._exchanges: set[asyncio.Task[_Reply]] = set()
+        cluster = self._kubeconfig["clusters"][0]["cluster"]
+        self._relay = Relay(self._serve, cluster["server"], tls=trust(cluster))
 
     def write_kubeconfig(self, path: Path) -> Path:
         """The same credentials with this proxy as the server."""
-        path.touch(mode=0o600)
-        clusters = [{**self._kubeconfig["clusters"][0], "cluster": {"server": self.url}}]
-        path.write_text(yaml.safe_dump(self._kubeconfig | {"clusters": clusters}))
-        return path
+        return write_through(self._kubeconfig, self._relay.url, path)
 
     def hold(self, fits: Callable[[Request], bool], stage: Stage) -> Held:
         """Arms the proxy for the next request that fits; `fits` is asked in the order of the journal."""
-        held = Held(self._loop, fits, stage)
+        held = Held(self._relay.loop, fits, stage)
         self._held.append(held)
         return held
 
+    def close(self) -> None:
+        """Lets go of everything that is held and ends."""
+        for held in self._held:
+            held.close()
+        self._relay.close()
+
     def __enter__(self) -> Self:
-        self._thread.start()
-        self._run(self._start())
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for held in self._held:
-            held.close()
-        self._run(self._stop())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(_STOP_SECONDS)
-        self._loop.close()
-
-    def _run(self, work: Coroutine[Any, Any, None]) -> None:
-        asyncio.run_coroutine_threadsafe(work, self._loop).result(_STOP_SECONDS)
-
-    async def _start(self) -> None:
-        self._upstream = aiohttp.ClientSession(
-            base_url=self._cluster["server"],
-            connector=aiohttp.TCPConnector(limit=0, ssl=_trust(self._cluster)),
-            timeout=_PATIENCE,
-            auto_decompress=False,
-        )
-        app = web.Application(client_max_size=_LARGEST)
-        app.router.add_route("*", "/{path:.*}", self._serve)
-        # A client that hangs up ends the stream behind it; a write under way is shielded from that.
-        self._runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=1)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
-        await site.start()
-        host, port = self._runner.addresses[0][:2]
-        self.url = f"http://{host}:{port}"
-
-    async def _stop(self) -> None:
-        await self._runner.cleanup()
-        left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in left:
-            task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
-        assert self._upstream.connector is not None
-        await self._upstream.connector.close(abort_ssl=True)
-        await self._upstream.close()
-        # Aborted TLS connections are closed by callbacks that follow; aiohttp has nothing to wait for but time.
-        await asyncio.sleep(_CLOSING_SECONDS)
+        self.close()
 
     async def _serve(self, incoming: web.Request) -> web.StreamResponse:
         if incoming.method not in MUTATING:
@@ -222,6 +177,7 @@ class ApiProxy:
         )
         self.requests.append(request)
         held = next((h for h in self._held if h._takes(request)), None)
+        # A client that hangs up ends a stream behind it; a write under way is shielded from that.
         exchange = asyncio.create_task(self._exchange(request, incoming, body, held))
         self._exchanges.add(exchange)
         exchange.add_done_callback(self._exchanges.discard)
@@ -232,7 +188,7 @@ class ApiProxy:
                 held._abandoned.set()
             raise
         if reply.code is None:
-            _hang_up(incoming)
+            hang_up(incoming)
         return web.Response(status=reply.code or 500, headers=reply.headers, body=reply.body)
 
     async def _exchange(
@@ -249,8 +205,8 @@ class ApiProxy:
 
     async def _forward(self, request: Request, incoming: web.Request, body: bytes) -> _Reply:
         try:
-            async with self._upstream.request(
-                incoming.method, incoming.raw_path, headers=_asked(incoming), data=body
+            async with self._relay.upstream.request(
+                incoming.method, incoming.raw_path, headers=asked(incoming), data=body
             ) as answer:
                 data = await answer.read()
         except aiohttp.ClientError:
@@ -258,50 +214,30 @@ class ApiProxy:
         with contextlib.suppress(ValueError):
             request.answer = json.loads(data)
         request.code = answer.status
-        return _Reply(answer.status, _passed_on(answer), data)
+        return _Reply(answer.status, answered(answer), data)
 
     async def _stream(self, incoming: web.Request) -> web.StreamResponse:
         try:
-            async with self._upstream.request(
-                incoming.method, incoming.raw_path, headers=_asked(incoming)
+            async with self._relay.upstream.request(
+                incoming.method, incoming.raw_path, headers=asked(incoming)
             ) as answer:
-                outgoing = web.StreamResponse(status=answer.status, headers=_passed_on(answer))
-                try:
-                    await outgoing.prepare(incoming)
-                    async for chunk in answer.content.iter_any():
-                        await outgoing.write(chunk)
-                    await outgoing.write_eof()
-                except BaseException:
-                    _abort(answer)
-                    raise
+                return await pass_on(incoming, answer)
         except aiohttp.ClientError:
-            _hang_up(incoming)
+            hang_up(incoming)
             return web.Response(status=502)
-        return outgoing
 
 
-def _trust(cluster: dict[str, Any]) -> ssl.SSLContext:
+def trust(cluster: dict[str, Any]) -> ssl.SSLContext:
+    """What a kubeconfig's entry of a cluster trusts."""
     data = cluster.get("certificate-authority-data")
     return ssl.create_default_context(
         cafile=cluster.get("certificate-authority"), cadata=base64.b64decode(data).decode() if data else None
     )
 
 
-def _asked(incoming: web.Request) -> dict[str, str]:
-    return {key: value for key, value in incoming.headers.items() if key.lower() not in _NOT_ASKED_FOR}
-
-
-def _passed_on(answer: aiohttp.ClientResponse) -> dict[str, str]:
-    return {key: value for key, value in answer.headers.items() if key.lower() not in _HOP_BY_HOP}
-
-
-def _abort(answer: aiohttp.ClientResponse) -> None:
-    """Ends a stream at once: an orderly end of TLS waits for the other side, longer than this proxy lives."""
-    if answer.connection is not None and answer.connection.transport is not None:
-        answer.connection.transport.abort()
-
-
-def _hang_up(incoming: web.Request) -> None:
-    """As a network does that fails: no answer, the connection reset."""
-    if incoming.transport is not None:
-        incoming.transport.abort()
+def write_through(kubeconfig: dict[str, Any], url: str, path: Path) -> Path:
+    """A kubeconfig whose server is a relay at `url`; the credentials stay."""
+    path.touch(mode=0o600)
+    clusters = [{**kubeconfig["clusters"][0], "cluster": {"server": url}}]
+    path.write_text(yaml.safe_dump(kubeconfig | {"clusters": clusters}))
+    return path
