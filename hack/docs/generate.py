@@ -8,6 +8,7 @@ import argparse
 import difflib
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, get_args, get_origin
@@ -15,10 +16,12 @@ from typing import Any, Final, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.alias_generators import to_camel
 
+from model_rollback.api.types import format_duration
 from model_rollback.core.events import EVENTS
 from model_rollback.core.gates import GATES
 from model_rollback.core.machine import TRANSITIONS, Phase
 from model_rollback.core.outcome import OUTCOMES
+from model_rollback.presets import TriggerPreset, exporters
 from model_rollback.settings import Settings
 
 FOLDER: Final = Path("docs/reference")
@@ -149,6 +152,48 @@ JSON object.
 """
 
 
+def presets() -> str:
+    """The queries that a trigger may name, from `presets/triggers/*.yaml`."""
+    text = """# Trigger presets
+
+A trigger may name one of these queries instead of writing one:
+
+```yaml
+triggers:
+- name: p95
+  preset: KServeLatencyP95
+  series: {model_name: recommender}
+  breach: {operator: GreaterThan, threshold: "0.4"}
+```
+
+All policies that name a preset share one request: its answer has a series for every model, and `series` says which is
+meant. Name as many of the labels below as it takes, `namespace` among them where two namespaces serve models of one
+name. What the trigger itself says wins over the preset's defaults (`window`, `for`, `breach`). The query that is
+really asked stands in a Rollback's evidence and in its `status.procedure`.
+"""
+    for exporter in exporters():
+        text += f"\n## {exporter.exporter}\n\n{exporter.about}\nSource: {exporter.source}\n"
+        for preset in exporter.presets:
+            text += f"\n### {preset.name}\n\n{preset.measures}\n\n{_preset_facts(preset)}\n"
+            text += f"```promql\n{preset.query}\n```\n\n{preset.versions}\n"
+    return text
+
+
+def _preset_facts(preset: TriggerPreset) -> str:
+    breach = f"`{preset.breach.operator} {preset.breach.threshold}`" if preset.breach else "must be given"
+    return table(
+        ("type", "unit", "labels for `series`", "`window`", "`for`", "`breach`"),
+        (
+            preset.type,
+            preset.unit,
+            ", ".join(f"`{label}`" for label in preset.series),
+            f"`{format_duration(preset.window)}`" if preset.window else "none",
+            f"`{format_duration(preset.for_ or timedelta(0))}`",
+            breach,
+        ),
+    )
+
+
 def _fields(
     model: type[BaseModel], path: tuple[str, ...] = (), *, keyed: bool = False
 ) -> Iterator[tuple[str, str, str, str]]:
@@ -199,6 +244,7 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
         "results.md": results,
         "gates.md": gates,
         "settings.md": settings,
+        "presets.md": presets,
     }
 )
 

@@ -126,6 +126,7 @@ Interval = _duration_type("1s", "1h")
 Timeout = _duration_type("1s", "24h")
 Period = _duration_type("1s", "8784h")
 """A stretch of time that cannot be empty."""
+Window = _duration_type("10s", "168h")
 
 
 def _parse_time(value: Any) -> Any:

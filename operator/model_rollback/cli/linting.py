@@ -13,7 +13,8 @@ from model_rollback.api.v1alpha1 import ModelDeployment, ModelDeploymentSpec, Ro
 from model_rollback.cli.documents import Document, UnusableError, expand, read
 from model_rollback.cli.findings import Finding, Remark, Severity, closest, explain, find
 from model_rollback.cli.rules import RULES, Case, name_of
-from model_rollback.core.plan import longest_range
+from model_rollback.core.presets import Problem, problems_of, resolve_policy
+from model_rollback.core.promql import find_fault
 
 Place = tuple[str, str]
 """(namespace, name)."""
@@ -98,7 +99,9 @@ def _gather(document: Document, gathered: _Gathered) -> None:
             valid = model.model_validate(body)
         except ValidationError as error:
             remarks += explain(error, model)
-        gathered.findings += [find("promql", document, subject, r) for r in query_problems(body)]
+        for remark in measurement_problems(valid, body):
+            rule = "promql" if remark.path[-1] == "query" else "preset"
+            gathered.findings.append(find(rule, document, subject, remark))
     gathered.findings += [find("schema", document, subject, r) for r in remarks]
     place = (str(metadata.get("namespace", "")), name)
     gathered.ours.append(Ours(document, subject, place, valid))
@@ -160,19 +163,28 @@ def _repeated(document: Document) -> Iterator[Remark]:
         )
 
 
-def query_problems(body: Mapping[str, Any]) -> Iterator[Remark]:
-    """PromQL is checked also where the rest of the object is invalid."""
+def measurement_problems(model: BaseModel | None, body: Mapping[str, Any]) -> Iterator[Remark]:
+    """What the triggers measure. PromQL is checked also where the rest of the object is invalid."""
+    if isinstance(model, RollbackPolicy):
+        for problem in problems_of(model.spec):
+            yield _remark(problem, body)
+        return
     spec = body.get("spec")
     triggers = spec.get("triggers") if isinstance(spec, dict) else None
     for index, trigger in enumerate(triggers if isinstance(triggers, list) else ()):
         query = trigger.get("query") if isinstance(trigger, dict) else None
-        if not isinstance(query, str):
-            continue
-        try:
-            longest_range(query)
-        except ValueError as error:
+        fault = find_fault(query) if isinstance(query, str) else None
+        if fault is not None:
             path = ("spec", "triggers", index, "query")
-            yield Remark(Severity.ERROR, path, f"this is not valid PromQL: {error}", f"the query is: {query}")
+            yield Remark(Severity.ERROR, path, f"is not valid PromQL: {fault}", f"the query is: {query}")
+
+
+def _remark(problem: Problem, body: Mapping[str, Any]) -> Remark:
+    found: Any = body["spec"]
+    for step in problem.path:
+        found = found.get(step) if isinstance(found, dict) else found[step]
+    mend = problem.mend or (f"the query is: {found}" if problem.path[-1] == "query" else "")
+    return Remark(Severity.ERROR, ("spec", *problem.path), problem.message, mend)
 
 
 def _across(ours: Sequence[Ours]) -> Iterator[Finding]:
@@ -187,7 +199,7 @@ def _across(ours: Sequence[Ours]) -> Iterator[Finding]:
         seen.setdefault(key, one)
     systems = {o.place: o.model for o in ours if o.subject.startswith("ModelDeployment ")}
     for one in ours:
-        if isinstance(one.model, RollbackPolicy) and not any(query_problems(one.document.data)):
+        if isinstance(one.model, RollbackPolicy) and not any(problems_of(one.model.spec)):
             yield from _ask_rules(one, one.model, systems)
 
 
@@ -197,7 +209,7 @@ def _ask_rules(
     namespace = one.place[0]
     system = systems.get((namespace, policy.spec.model_deployment_ref.name))
     spec: ModelDeploymentSpec | None = system.spec if isinstance(system, ModelDeployment) else None
-    case = Case(policy.spec, spec, [name for space, name in systems if space == namespace])
+    case = Case(resolve_policy(policy.spec), spec, [name for space, name in systems if space == namespace])
     for rule in RULES:
         for remark in rule(case):
             yield find(name_of(rule), one.document, one.subject, remark)

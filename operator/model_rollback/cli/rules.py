@@ -11,11 +11,13 @@ from typing import Final
 import promql_parser
 
 from model_rollback.api.types import format_duration
-from model_rollback.api.v1alpha1 import ModelDeploymentSpec, RollbackPolicySpec
+from model_rollback.api.v1alpha1 import ModelDeploymentSpec
 from model_rollback.api.v1alpha1.trigger import Trigger
 from model_rollback.cli.documents import Step
 from model_rollback.cli.findings import Remark, Severity, closest
-from model_rollback.core.plan import default_settle, longest_range
+from model_rollback.core.plan import default_settle
+from model_rollback.core.presets import Policy
+from model_rollback.core.promql import longest_range
 from model_rollback.core.triggers import max_hold
 
 
@@ -28,7 +30,7 @@ class Case:
         systems: the names of all ModelDeployments among the files that are in its namespace.
     """
 
-    policy: RollbackPolicySpec
+    policy: Policy
     system: ModelDeploymentSpec | None
     systems: Sequence[str]
 

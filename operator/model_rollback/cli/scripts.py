@@ -13,14 +13,14 @@ from model_rollback.api.v1alpha1 import (
     ModelDeployment,
     ModelDeploymentSpec,
     RollbackPolicy,
-    RollbackPolicySpec,
 )
 from model_rollback.api.v1alpha1.trigger import Trigger
 from model_rollback.cli.documents import STDIN, Document, Step, UnusableError, read, show_path
 from model_rollback.cli.findings import Remark, Severity, closest, explain
-from model_rollback.cli.linting import query_problems
+from model_rollback.cli.linting import measurement_problems
 from model_rollback.cli.notation import Mark
 from model_rollback.cli.policytest import Answer, PolicyTest
+from model_rollback.core.presets import Policy, resolve_policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Script:
 
     document: Document
     test: PolicyTest
-    policy: RollbackPolicySpec
+    policy: Policy
     policy_name: str
     system: ModelDeploymentSpec | None
 
@@ -68,7 +68,11 @@ def _script(document: Document) -> Script:
         raise _unusable(document, explain(error, PolicyTest)) from error
     policy, system = _load_policy(document, test)
     script = Script(
-        document, test, policy.spec, policy.metadata.name, system.spec if system is not None else None
+        document,
+        test,
+        resolve_policy(policy.spec),
+        policy.metadata.name,
+        system.spec if system is not None else None,
     )
     problems = list(_problems(script))
     if problems:
@@ -99,9 +103,9 @@ def _load_policy(document: Document, test: PolicyTest) -> tuple[RollbackPolicy, 
             f"{where}: policy must name exactly one RollbackPolicy, this names {len(policies)}"
         )
     policy = _validated(policies[0], RollbackPolicy)
-    unparsed = list(query_problems(policies[0].data))
-    if unparsed:
-        raise _unusable(policies[0], iter(unparsed))
+    problems = list(measurement_problems(policy, policies[0].data))
+    if problems:
+        raise _unusable(policies[0], iter(problems))
     wanted = policy.spec.model_deployment_ref.name
     for candidate in documents:
         if _kind(candidate) == "ModelDeployment":

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from model_rollback.api.conditions import find_condition
-from model_rollback.api.v1alpha1 import RollbackPolicySpec, RollbackPolicyStatus
+from model_rollback.api.v1alpha1 import RollbackPolicyStatus
 from model_rollback.cli.answering import asked_of
 from model_rollback.cli.stage import Stage, finished, reverted
 from model_rollback.core.decide import Decision, Start, decide
 from model_rollback.core.gates import Observation
 from model_rollback.core.measure import measure
 from model_rollback.core.plan import resolve_procedure, rollback_name
+from model_rollback.core.presets import Policy
 from model_rollback.core.questions import Answers
 from model_rollback.core.triggers import TriggerMemory, advance, consume
 
@@ -40,9 +41,7 @@ class Tick:
 class Simulation:
     """One policy on one stage. `reverts`: whether a Rollback changes what runs; in a replay of history it does not."""
 
-    def __init__(
-        self, policy: RollbackPolicySpec, stage: Stage, interval: timedelta, *, reverts: bool
-    ) -> None:
+    def __init__(self, policy: Policy, stage: Stage, interval: timedelta, *, reverts: bool) -> None:
         self._policy = policy
         self._stage = stage
         self._interval = interval

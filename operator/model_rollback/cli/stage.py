@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from model_rollback.api.v1alpha1 import ModelDeploymentSpec, ModelDeploymentStatus, RollbackPolicySpec
+from model_rollback.api.v1alpha1 import ModelDeploymentSpec, ModelDeploymentStatus
 from model_rollback.api.v1alpha1.model_deployment import (
     FinishedRollback,
     PinValue,
@@ -15,6 +15,7 @@ from model_rollback.api.v1alpha1.model_deployment import (
 from model_rollback.core import versions
 from model_rollback.core.live import LiveTarget, Readiness
 from model_rollback.core.pins import version_digest
+from model_rollback.core.presets import Policy
 from model_rollback.presets import target_presets
 
 Shown = dict[str, dict[str, str]]
@@ -46,7 +47,7 @@ def any_system(name: str) -> ModelDeploymentSpec:
 
 
 def set_stage(
-    policy: RollbackPolicySpec,
+    policy: Policy,
     system: ModelDeploymentSpec | None,
     *,
     now: datetime,

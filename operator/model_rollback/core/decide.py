@@ -8,11 +8,12 @@ from model_rollback.api.conditions import Condition, condition, find_condition, 
 from model_rollback.api.reasons import Reason
 from model_rollback.api.types import format_duration
 from model_rollback.api.v1alpha1.rollback import Evidence, Sample
-from model_rollback.api.v1alpha1.rollback_policy import RollbackPolicySpec, RollbackPolicyStatus
+from model_rollback.api.v1alpha1.rollback_policy import RollbackPolicyStatus
 from model_rollback.api.v1alpha1.trigger import Trigger, TriggerStatus
 from model_rollback.core.candidates import Candidate
 from model_rollback.core.comparison import in_words, show_value
 from model_rollback.core.gates import Observation, first_block
+from model_rollback.core.presets import Policy
 from model_rollback.core.triggers import TriggerMemory, is_open
 
 _EVIDENCE_SAMPLES = 20
@@ -216,7 +217,7 @@ def _metrics_available(o: Observation, triggers: tuple[TriggerStatus, ...], say:
 
 
 def _breached_condition(
-    policy: RollbackPolicySpec,
+    policy: Policy,
     triggers: tuple[TriggerStatus, ...],
     before: RollbackPolicyStatus,
     start: Start | None,

@@ -4,15 +4,14 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
-import promql_parser
-
 from model_rollback.api.group import LABEL_APP_VERSION
 from model_rollback.api.v1alpha1.model_deployment import Component, ModelDeploymentSpec
 from model_rollback.api.v1alpha1.probe import Probe, ReadinessProbe
 from model_rollback.api.v1alpha1.rollback import PlannedTarget, Procedure, Step
-from model_rollback.api.v1alpha1.rollback_policy import RollbackPolicySpec
 from model_rollback.api.v1alpha1.trigger import Trigger
 from model_rollback.core.pins import Values, digest
+from model_rollback.core.presets import Policy
+from model_rollback.core.promql import longest_range
 
 VALIDATE = "validate"
 _MIN_SETTLE = timedelta(minutes=1)
@@ -87,7 +86,7 @@ def _behind(components: Sequence[Component]) -> dict[str, set[str]]:
     return found
 
 
-def resolve_procedure(policy: RollbackPolicySpec, breached: Sequence[str]) -> Procedure:
+def resolve_procedure(policy: Policy, breached: Sequence[str]) -> Procedure:
     """The policy as it applies to one Rollback. `breached`: names of the triggers that caused it."""
     validation = policy.validation
     probes = tuple(validation.probes) or _default_probes(breached)
@@ -136,22 +135,6 @@ def _probe_name(trigger: str) -> str:
 def default_settle(triggers: Sequence[Trigger]) -> timedelta:
     """The longest range window that any trigger looks back over, at least a minute."""
     return max([_MIN_SETTLE, *(longest_range(t.query) for t in triggers)])
-
-
-def longest_range(query: str) -> timedelta:
-    """The longest `[window]` in a PromQL query; zero without one.
-
-    Raises:
-        ValueError: the query does not parse; the message says where.
-    """
-    longest = timedelta(0)
-
-    def widen(node: object) -> None:
-        nonlocal longest
-        longest = max(longest, getattr(node, "range", longest))
-
-    promql_parser.walk(promql_parser.parse(query), widen)
-    return longest
 
 
 def plan_hash(targets: Sequence[PlannedTarget], steps: Sequence[Step], procedure: Procedure) -> str:

@@ -7,6 +7,8 @@ from typing import Final
 
 import promql_parser
 
+from model_rollback.core.promql import quote
+
 _LABEL: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _OPERATORS: Final = {
     "MatchOp.Equal": "=",
@@ -41,16 +43,11 @@ def age_query(selector: str, labels: Iterable[str]) -> str:
 
 def _write(node: promql_parser.VectorSelector) -> str:
     matchers = ",".join(
-        f"{_label(m.name)}{_OPERATORS[str(m.op)]}{_quote(m.value)}" for m in node.matchers.matchers
+        f"{_label(m.name)}{_OPERATORS[str(m.op)]}{quote(m.value)}" for m in node.matchers.matchers
     )
     return f"{node.name or ''}{{{matchers}}}" if matchers else str(node.name)
 
 
 def _label(name: str) -> str:
     """Names in UTF-8 are quoted."""
-    return name if _LABEL.fullmatch(name) else _quote(name)
-
-
-def _quote(value: str) -> str:
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\r")
-    return f'"{escaped}"'
+    return name if _LABEL.fullmatch(name) else quote(name)

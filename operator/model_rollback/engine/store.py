@@ -22,7 +22,7 @@ from model_rollback.api.v1alpha1 import (
 from model_rollback.api.v1alpha1.rollback import Evidence
 from model_rollback.core.health import HealthClock
 from model_rollback.core.live import LiveTarget
-from model_rollback.core.plan import longest_range
+from model_rollback.core.presets import Policy, resolve_policy
 from model_rollback.core.questions import Questions, questions_of
 from model_rollback.core.triggers import TriggerMemory, forget_clock
 from model_rollback.engine.held import Held
@@ -59,7 +59,7 @@ class PolicyEntry(Held[RollbackPolicyStatus]):
     """
 
     def __init__(self, body: Object) -> None:
-        self.spec: RollbackPolicySpec | None = None
+        self.spec: Policy | None = None
         self.problem = ""
         self.memories: dict[str, TriggerMemory] = {}
         self.evaluating = asyncio.Lock()
@@ -71,9 +71,7 @@ class PolicyEntry(Held[RollbackPolicyStatus]):
         """Parses the spec; a trigger that was edited forgets its clock, not the breach that is open."""
         old = {t.name: t for t in self.spec.triggers} if self.spec is not None else {}
         try:
-            self.spec = RollbackPolicySpec.model_validate(body.get("spec") or {})
-            for index, trigger in enumerate(self.spec.triggers):
-                _check_query(trigger.query, f"spec.triggers.{index}.query")
+            self.spec = resolve_policy(RollbackPolicySpec.model_validate(body.get("spec") or {}))
             self.problem = ""
         except ValidationError as error:
             self.spec, self.problem = None, explain(error)
@@ -94,13 +92,6 @@ class PolicyEntry(Held[RollbackPolicyStatus]):
     def system_key(self) -> Key | None:
         """The ModelDeployment it protects."""
         return (self.ref.namespace, self.spec.model_deployment_ref.name) if self.spec is not None else None
-
-
-def _check_query(query: str, where: str) -> None:
-    try:
-        longest_range(query)
-    except ValueError as error:
-        raise ValueError(f"{where} is not valid PromQL: {error}") from error
 
 
 class SystemEntry(Held[ModelDeploymentStatus]):

@@ -299,7 +299,21 @@ ROLLBACK_POLICIES: Final = (
     Row("fifty triggers", P, {"spec.triggers": [trigger(f"t{i}") for i in range(50)]}),
     Row("fifty-one triggers", P, {"spec.triggers": [trigger(f"t{i}") for i in range(51)]}, "triggers"),
     Row("two triggers of one name", P, {"spec.triggers": [trigger("a"), trigger("a")]}, "trigger"),
-    Row("a trigger without a query", P, {"spec.triggers.0.query": ABSENT}, ".query"),
+    Row("a trigger that measures nothing", P, {"spec.triggers.0.query": ABSENT}, "exactly one of"),
+    Row("a preset", P, {"spec.triggers.0": {"name": "a", "preset": "KServeErrors"}}),
+    Row("a preset with all that is its own", P, {"spec.triggers.0": {
+        **trigger("a"), "query": None, "preset": "KServeErrors", "window": "2m", "for": "1m", "type": "Errors",
+    }}),
+    Row("a preset with a recoverAt for its own breach", P, {"spec.triggers.0": {
+        "name": "a", "preset": "KServeErrors", "recoverAt": "0.01",
+    }}),
+    Row("a query and a preset", P, {"spec.triggers.0.preset": "KServeErrors"}, "exactly one of"),
+    Row("a preset that is no name", P, {"spec.triggers.0": {"name": "a", "preset": "sum(up)"}}, ".preset"),
+    Row("a query without a breach", P, {"spec.triggers.0.breach": ABSENT}, "breach"),
+    Row("a window beside a query", P, {"spec.triggers.0.window": "5m"}, "window"),
+    Row("a window below a scrape", P, {"spec.triggers.0": {
+        "name": "a", "preset": "KServeErrors", "window": "1s",
+    }}, "window"),
     Row("an empty query", P, {"spec.triggers.0.query": ""}, ".query"),
     Row("a query of 4097 characters", P, {"spec.triggers.0.query": "x" * 4097}, ".query"),
     Row("series", P, {"spec.triggers.0.series": {"model": "recommender", "_x9": ""}}),

@@ -145,7 +145,7 @@ def test_a_finding_names_file_line_and_column(tmp_path: Path):
     lines = outcome.out.splitlines()
     assert lines[0] == (
         f"{file}:8:5: error [promql] RollbackPolicy recommender: spec.triggers[0].query: "
-        "this is not valid PromQL: unclosed left parenthesis"
+        "is not valid PromQL: unclosed left parenthesis (line 1, column 4)"
     )
     assert (
         f"{file}:9:14: error [schema] RollbackPolicy recommender: spec.triggers[0].breach.operator"
@@ -155,6 +155,28 @@ def test_a_finding_names_file_line_and_column(tmp_path: Path):
     assert f"{file}:9:33: error [schema]" in outcome.out
     assert '    did you mean "threshold"?' in lines
     assert lines[-1] == "1 object checked: 4 errors, 0 warnings"
+
+
+def test_a_mistyped_preset_is_told_with_the_name_that_was_meant(tmp_path):
+    file = tmp_path / "policy.yaml"
+    file.write_text(
+        "apiVersion: modelrollback.dev/v1alpha1\n"
+        "kind: RollbackPolicy\n"
+        "metadata: {name: recommender}\n"
+        "spec:\n"
+        "  modelDeploymentRef: {name: recommender}\n"
+        "  triggers:\n"
+        "  - name: p95\n"
+        "    preset: KServeLatencyP59\n"
+        '    breach: {operator: GreaterThan, threshold: "0.4"}\n'
+    )
+
+    outcome = run("lint", str(file))
+
+    assert outcome.code == 1
+    assert "spec.triggers[0].preset: is 'KServeLatencyP59', and there is no such preset" in outcome.out
+    assert f"{file}:8:5: error [preset]" in outcome.out
+    assert "    did you mean KServeLatencyP95?" in outcome.out.splitlines()
 
 
 def test_other_kinds_are_passed_over_with_a_note():

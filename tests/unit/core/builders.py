@@ -13,7 +13,6 @@ from model_rollback.api.v1alpha1.model_deployment import (
     RecordedVersion,
 )
 from model_rollback.api.v1alpha1.rollback import PinRecord, PlannedTarget, Procedure, RollbackStatus, Step
-from model_rollback.api.v1alpha1.rollback_policy import RollbackPolicySpec
 from model_rollback.api.v1alpha1.trigger import Trigger
 from model_rollback.core import machine
 from model_rollback.core.gates import Observation
@@ -21,6 +20,7 @@ from model_rollback.core.live import LiveTarget, Readiness
 from model_rollback.core.measure import Measurement, Verdict, measure
 from model_rollback.core.pins import version_digest
 from model_rollback.core.plan import make_steps, resolve_procedure
+from model_rollback.core.presets import Policy
 from model_rollback.core.questions import questions_of
 from model_rollback.core.triggers import TriggerMemory
 from model_rollback.errors import MetricsError
@@ -245,8 +245,8 @@ def deployment(image_name: str = "shop/recommender:v13", **metadata: Any) -> dic
 # --- policy and observation ---------------------------------------------------------------------------------------
 
 
-def make_policy(*triggers: Trigger, **fields: Any) -> RollbackPolicySpec:
-    return RollbackPolicySpec.model_validate(
+def make_policy(*triggers: Trigger, **fields: Any) -> Policy:
+    return Policy.model_validate(
         {
             "modelDeploymentRef": {"name": "recommender"},
             "triggers": list(triggers) or [make_trigger()],

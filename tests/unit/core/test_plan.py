@@ -11,7 +11,6 @@ from model_rollback.api.v1alpha1.rollback import PlannedTarget
 from model_rollback.core.plan import (
     default_settle,
     in_dependency_order,
-    longest_range,
     make_steps,
     plan_hash,
     resolve_procedure,
@@ -113,28 +112,6 @@ def test_a_long_name_stays_a_legal_name(name):
 
     assert len(made) <= 253
     assert all(re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", label) for label in made.split("."))
-
-
-RANGES = {
-    "model_quality": 0,
-    "rate(errors_total[5m])": 300,
-    "sum(rate(a[2m])) / sum(rate(b[10m]))": 600,
-    "max_over_time(rate(x[5m])[30m:1m])": 1800,
-    "rate(x[1h] @ end())": 3600,
-    "rate(x[5m] offset 1d)": 300,
-    "histogram_quantile(0.95, sum by (le) (rate(latency_bucket[90s])))": 90,
-    'avg by (model) (model_quality{metric="accuracy"}) and on () vector(1)': 0,
-}
-
-
-@pytest.mark.parametrize("query", RANGES)
-def test_the_longest_window_that_a_query_looks_back_over(query):
-    assert longest_range(query) == seconds(RANGES[query])
-
-
-def test_what_is_no_promql_is_refused():
-    with pytest.raises(ValueError, match="unexpected end of input"):
-        longest_range("rate(errors_total[5m")
 
 
 def test_settle_is_the_longest_window_of_all_triggers_and_at_least_a_minute():

@@ -185,7 +185,7 @@ def _amount(text: str) -> str:
 
 
 RECOVERY_RULE: Final = rule(
-    f"!has(self.recoverAt) || has(self.breach) && {_R}.contains('..') == {_T}.contains('..') && "
+    f"!has(self.recoverAt) || !has(self.breach) || {_R}.contains('..') == {_T}.contains('..') && "
     f"{_R}.endsWith('%') == {_T}.endsWith('%') && ("
     "self.breach.operator in ['DropsBy', 'RisesBy'] ? "
     f"!{_R}.contains('..') && {_amount(_R)} >= 0.0 && {_amount(_R)} <= {_amount(_T)} : "
@@ -199,4 +199,4 @@ RECOVERY_RULE: Final = rule(
     f"{_R}.contains('..') && {_low(_R)} <= {_low(_T)} && {_high(_R)} >= {_high(_T)})",
     _RECOVER_MESSAGE,
 )
-"""For the model that holds both `breach` and `recoverAt`."""
+"""For a model that may hold both `breach` and `recoverAt`."""

@@ -23,7 +23,7 @@ from model_rollback.api.v1alpha1.guards import Guards, Ownership
 from model_rollback.api.v1alpha1.meta import Column, KindInfo, LocalRef, ObjectMeta
 from model_rollback.api.v1alpha1.probe import Probe
 from model_rollback.api.v1alpha1.target import Target
-from model_rollback.api.v1alpha1.trigger import Trigger, TriggerStatus
+from model_rollback.api.v1alpha1.trigger import TriggerSpec, TriggerStatus
 
 Mode = Literal["Enforce", "Observe", "Suspended"]
 
@@ -107,7 +107,7 @@ class RollbackPolicySpec(ApiModel):
         Interval, Field(description="How often the triggers are evaluated. Example: `15s`.")
     ] = timedelta(seconds=15)
     triggers: Annotated[
-        list[Trigger],
+        list[TriggerSpec],
         Field(
             min_length=1,
             description='What makes a version bad. One breached trigger is enough to start a Rollback. Example: `[{name: accuracy, query: model_quality{metric="accuracy"}, breach: {operator: LessThan, threshold: "0.90"}, for: 2m}]`.',

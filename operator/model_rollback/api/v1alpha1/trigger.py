@@ -17,6 +17,8 @@ from model_rollback.api.types import (
     Text,
     Threshold,
     Time,
+    Window,
+    rule,
 )
 from model_rollback.api.v1alpha1.breach import (
     RECOVERY_RULE,
@@ -28,6 +30,11 @@ from model_rollback.api.v1alpha1.breach import (
 )
 
 TriggerState = Literal["Healthy", "Pending", "Breached", "NoData", "Error", "Stale", "LowTraffic"]
+TriggerType = Literal["Accuracy", "Latency", "Bias", "Errors", "Drift", "Custom"]
+
+_ONE_MEASUREMENT = "give exactly one of query and preset"
+_NO_BREACH = "breach says which values are bad: only a preset may have a default for it"
+_NO_WINDOW = "window is the range window of a preset's query: a query of your own has it in its text"
 
 
 class Traffic(ApiModel):
@@ -51,25 +58,47 @@ class Traffic(ApiModel):
     ]
 
 
-class Trigger(ApiModel):
-    """One reason to roll back: a query and what is bad about its answer."""
+class TriggerSpec(ApiModel):
+    """One reason to roll back, as it is written in a policy: a measurement and what is bad about it."""
 
-    cel_rules: ClassVar[tuple[CelRule, ...]] = (RECOVERY_RULE,)
+    cel_rules: ClassVar[tuple[CelRule, ...]] = (
+        rule("[has(self.query), has(self.preset)].filter(given, given).size() == 1", _ONE_MEASUREMENT),
+        rule("has(self.preset) || has(self.breach)", _NO_BREACH),
+        rule("has(self.preset) || !has(self.window)", _NO_WINDOW),
+        RECOVERY_RULE,
+    )
 
     name: Annotated[
         Name, Field(description="Name of the trigger, unique in this list. Example: `accuracy-drop`.")
     ]
     type: Annotated[
-        Literal["Accuracy", "Latency", "Bias", "Errors", "Drift", "Custom"],
-        Field(description="What it measures, for reports and dashboards. Example: `Accuracy`."),
-    ] = "Custom"
+        TriggerType | None,
+        Field(
+            description="What it measures, for reports and dashboards. Example: `Accuracy`. Default: what the preset measures, else `Custom`."
+        ),
+    ] = None
     query: Annotated[
-        Query,
+        Query | None,
         Field(
             description="PromQL that returns an instant vector or a scalar. Policies that share a query text share one request. "
             'Example: `avg by (model) (model_quality{metric="accuracy"})`.',
         ),
-    ]
+    ] = None
+    preset: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=63,
+            pattern=r"^[A-Z][A-Za-z0-9]*$",
+            description="Instead of a query: the name of one that the operator ships for a model server's own metrics; docs/reference/presets.md lists them. `series` says which part of its answer is meant. Example: `KServeLatencyP95`.",
+        ),
+    ] = None
+    window: Annotated[
+        Window | None,
+        Field(
+            description="The range window in a preset's query. A shorter one sees a breach sooner and less surely. Example: `2m`. Default: the preset's."
+        ),
+    ] = None
     series: Annotated[
         dict[LabelName, LabelValue],
         Field(
@@ -78,12 +107,12 @@ class Trigger(ApiModel):
         ),
     ] = {}
     breach: Annotated[
-        Breach,
+        Breach | None,
         Field(
             description='Which values are bad. Example: `{operator: LessThan, threshold: "0.90"}`, '
-            'or `{operator: DropsBy, threshold: "10%", baseline: {version: Target}}`.'
+            'or `{operator: DropsBy, threshold: "10%", baseline: {version: Target}}`. Default: the preset\'s, if it has one.'
         ),
-    ]
+    ] = None
     reduce: Annotated[
         Literal["Any", "All", "Max", "Min", "Avg", "Sum"],
         Field(
@@ -91,12 +120,12 @@ class Trigger(ApiModel):
         ),
     ] = "Any"
     for_: Annotated[
-        Duration,
+        Duration | None,
         Field(
             alias="for",
-            description="The values must be bad for this long, counted on evaluations that gave an answer, before the trigger is Breached. Example: `2m`.",
+            description="The values must be bad for this long, counted on evaluations that gave an answer, before the trigger is Breached. Example: `2m`. Default: the preset's, else `0s`.",
         ),
-    ] = timedelta(0)
+    ] = None
     consecutive: Annotated[
         Integer,
         Field(
@@ -148,6 +177,40 @@ class Trigger(ApiModel):
             description="What an infinite value means. `NoData`: nothing, it is mostly a division by zero; `Compare`: a number like others."
         ),
     ] = "NoData"
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.query is None) == (self.preset is None):
+            raise ValueError(f"trigger {self.name!r}: {_ONE_MEASUREMENT}")
+        if self.preset is None and self.breach is None:
+            raise ValueError(f"trigger {self.name!r}: {_NO_BREACH}")
+        if self.preset is None and self.window is not None:
+            raise ValueError(f"trigger {self.name!r}: {_NO_WINDOW}")
+        if self.recover_at is not None and self.breach is not None:
+            check_recovery(self.breach, self.recover_at)
+        return self
+
+
+class Trigger(TriggerSpec):
+    """A trigger as it is judged: nothing is left to be looked up. A preset's name stays beside its query."""
+
+    cel_rules: ClassVar[tuple[CelRule, ...]] = (RECOVERY_RULE,)
+
+    type: Annotated[TriggerType, Field(description="What it measures. Example: `Accuracy`.")] = "Custom"
+    query: Annotated[
+        Query,
+        Field(
+            description='The PromQL that is asked. Example: `avg by (model) (model_quality{metric="accuracy"})`.',
+        ),
+    ]
+    breach: Annotated[
+        Breach,
+        Field(description='Which values are bad. Example: `{operator: LessThan, threshold: "0.90"}`.'),
+    ]
+    for_: Annotated[
+        Duration,
+        Field(alias="for", description="For how long before the trigger is Breached. Example: `2m`."),
+    ] = timedelta(0)
 
     @model_validator(mode="after")
     def _check(self) -> Self:

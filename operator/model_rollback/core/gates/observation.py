@@ -7,9 +7,9 @@ from functools import cached_property
 
 from model_rollback.api.reasons import Reason
 from model_rollback.api.v1alpha1.model_deployment import ModelDeploymentSpec, ModelDeploymentStatus
-from model_rollback.api.v1alpha1.rollback_policy import RollbackPolicySpec
 from model_rollback.core.candidates import Choice, choose
 from model_rollback.core.live import LiveTarget
+from model_rollback.core.presets import Policy
 from model_rollback.core.triggers import TriggerMemory
 
 
@@ -28,7 +28,7 @@ class Observation:
     """
 
     now: datetime
-    policy: RollbackPolicySpec | None
+    policy: Policy | None
     problem: str
     system: ModelDeploymentSpec | None
     status: ModelDeploymentStatus
