@@ -63,6 +63,23 @@ def image_pinned(image: str) -> Manifest:
     return manifest
 
 
+def manual(name: str, **spec: Any) -> Manifest:
+    """A rollback that Ann wants."""
+    body: Manifest = {
+        "modelDeploymentRef": {"name": "recommender"},
+        "policyRef": {"name": "recommender"},
+        "type": "Manual",
+        "reason": "users complain",
+        "requestedBy": {"kind": "User", "name": "ann@shop.example"},
+    }
+    return {
+        "apiVersion": "modelrollback.dev/v1alpha1",
+        "kind": "Rollback",
+        "metadata": {"name": name},
+        "spec": body | spec,
+    }
+
+
 def policy(namespace: str, name: str = "recommender", **spec: Any) -> Manifest:
     """Accuracy below 0.90 for 2 s; every duration short. `spec` replaces top-level fields."""
     body: Manifest = {

@@ -51,6 +51,7 @@ class Reason(StrEnum):
     ROLLBACK_FAILED = "RollbackFailed"
     ROLLBACK_SUPERSEDED = "RollbackSuperseded"
     ROLLBACK_ABORTED = "RollbackAborted"
+    ROLLBACK_DENIED = "RollbackDenied"
     ROLLBACK_UNDONE = "RollbackUndone"
     STEP_FAILED = "StepFailed"
     NEXT_TARGET = "NextTarget"

@@ -88,6 +88,10 @@ EVENTS: Final[Mapping[Reason, EventKind]] = MappingProxyType(
             "It ended with result Superseded.", "Rollback", _REVERTING, True
         ),
         Reason.ROLLBACK_ABORTED: EventKind("It ended with result Aborted.", "Rollback", _REVERTING, True),
+        Reason.ROLLBACK_IN_PROGRESS: EventKind(
+            "A person's Rollback waits for another one to finish.", "Rollback", _ROLLING_BACK
+        ),
+        Reason.ROLLBACK_DENIED: EventKind("It ended with result Denied.", "Rollback", _REVERTING, True),
         Reason.ROLLBACK_UNDONE: EventKind("It ended with result Undone.", "Rollback", _REVERTING, True),
         Reason.STEP_FAILED: EventKind(
             "A step failed while others run; they are let finish and no new one begins.",

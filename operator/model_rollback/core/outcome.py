@@ -62,6 +62,18 @@ OUTCOMES: Final[Mapping[Result, Outcome]] = MappingProxyType(
                 "Complete": frozenset({"True"}),
             },
         ),
+        "Denied": Outcome(
+            "What a person asked for is not allowed: its target is quarantined, not Verified, gone, or what runs "
+            "already. Nothing was touched.",
+            Reason.ROLLBACK_DENIED,
+            {
+                "Planned": frozenset({"False"}),
+                "Reverted": frozenset({""}),
+                "Validated": frozenset({""}),
+                "Halted": frozenset({""}),
+                "Complete": frozenset({"True"}),
+            },
+        ),
         "Aborted": Outcome(
             "A person said Abort, or what the rollback needs is gone: put back as before, or with "
             "`onAbort: Leave` left as it is.",

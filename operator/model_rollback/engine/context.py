@@ -152,11 +152,14 @@ class Context:
 
     def tell(self, reason: Reason, message: str, *, components: Sequence[str] = ()) -> None:
         """Announces a transition on the Rollback, its system, its policy, and the targets of `components`."""
+        self.world.announcer.tell(reason, message, self.concerned(components))
+
+    def concerned(self, components: Sequence[str]) -> list[dict[str, Any]]:
+        """The Rollback, its system, its policy, and the targets of `components`, as Events name them."""
         regarding = [self.rollback.regarding, self.system.regarding]
         if self.policy is not None:
             regarding.append(self.policy.regarding)
-        regarding += [target for name in components if (target := self._target(name)) is not None]
-        self.world.announcer.tell(reason, message, regarding)
+        return regarding + [target for name in components if (target := self._target(name)) is not None]
 
     def _target(self, name: str) -> dict[str, Any] | None:
         component = self.component(name)

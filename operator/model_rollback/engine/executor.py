@@ -8,16 +8,14 @@ import structlog
 from model_rollback import telemetry
 from model_rollback.api.group import LABEL_MODEL_DEPLOYMENT, LABEL_POLICY, label_value
 from model_rollback.api.reasons import Reason
-from model_rollback.api.v1alpha1 import RollbackStatus
 from model_rollback.api.v1alpha1.meta import LocalRef
 from model_rollback.api.v1alpha1.rollback import RequestedBy, RollbackSpec
-from model_rollback.core import machine
 from model_rollback.core.decide import Start
-from model_rollback.core.machine import Phase, abandon, half, phase_of
+from model_rollback.core.machine import Phase, abandon, half
 from model_rollback.core.plan import rollback_name
 from model_rollback.engine import lock
+from model_rollback.engine.closing import close
 from model_rollback.engine.context import World
-from model_rollback.engine.held import write_status
 from model_rollback.engine.run import RollbackRun
 from model_rollback.engine.store import Key, PolicyEntry, RollbackEntry, SystemEntry
 from model_rollback.errors import ClusterError, Conflict, NotFound, Unavailable
@@ -162,77 +160,9 @@ class Executor:
         run = self._runs.get(key)
         return run if run is not None and run.name == body["metadata"]["name"] else None
 
-    def is_orphan(self, body: Object) -> bool:
-        """Whether somebody must look at this Rollback that does not run here: it is unfinished, or Undo is asked."""
-        status, spec = body.get("status") or {}, body.get("spec") or {}
-        if not status.get("result"):
-            return True
-        if spec.get("intent") != "Undo":
-            return False
-        rollback = RollbackEntry(body)
-        asked = rollback.spec.intent, rollback.spec.intent_at
-        return machine.new_intent(*asked, rollback.status) is not None
-
-    async def adopt_orphan(self, body: Object) -> None:
-        """A Rollback that does not run here: Undo is asked of it, or it is unfinished and nobody will ever move it.
-
-        An unfinished one comes from a creation whose answer was lost, or its ModelDeployment was deleted while
-        nobody looked.
-        """
-        rollback = RollbackEntry(body)
-        key = (rollback.ref.namespace, rollback.spec.model_deployment_ref.name)
-        try:
-            ref = ObjectRef(rollback.ref.api_version, "ModelDeployment", *key)
-            system = self._world.introduce_system(await self._world.objects.get(ref))
-            if key in self._starting or system.status.active_rollback == rollback.ref.name:
-                return
-            if rollback.status.result:
-                await self._undo(key, system, rollback)
-                return
-            said = "It does not hold the lock of its ModelDeployment, and nothing was written by it."
-        except NotFound:
-            said = "The ModelDeployment was deleted."
-        except ClusterError as error:
-            log.warning("orphaned rollback not looked at", rollback=rollback.ref.name, error=str(error))
-            return
-        if not rollback.status.result:
-            await self._abandon(rollback, said)
-        else:
-            await self._refuse(rollback, None, said)
-
-    async def _undo(self, key: Key, system: SystemEntry, rollback: RollbackEntry) -> None:
-        """Takes the lock again; the run then finds what is asked of it. A version of somebody else is not touched."""
-        wanted = machine.new_intent(rollback.spec.intent, rollback.spec.intent_at, rollback.status)
-        if wanted is None:
-            return
-        if rollback.status.result != "Succeeded":
-            await self._refuse(rollback, system, machine.refusal(rollback.status, wanted, "Restore"))
-            return
-        try:
-            await self._world.look_at_targets(key)
-            await lock.acquire_again(self._world.objects, system, rollback)
-        except lock.LockHeld as held:
-            why = f"{held} is at work; ask again with a new intentAt when it is finished"
-            await self._refuse(rollback, system, why)
-        except lock.NotItsVersion as other:
-            why = f"{other} is live, not {rollback.status.to_version}: there is nothing of it to undo"
-            await self._refuse(rollback, system, why)
-        else:
-            self.attend(key, system)
-
-    async def _refuse(self, rollback: RollbackEntry, system: SystemEntry | None, why: str) -> None:
-        spec, at = rollback.spec, self._world.clock.now()
-
-        def change(status: RollbackStatus) -> RollbackStatus:
-            return machine.refuse(status, spec.intent, spec.intent_at, why, at=at)
-
-        try:
-            await write_status(self._world.objects, rollback, change)
-        except ClusterError as error:
-            log.warning("refusal not written", rollback=rollback.ref.name, error=str(error))
-            return
-        concerned = [rollback.regarding, *([system.regarding] if system is not None else [])]
-        self._world.announcer.tell(Reason.INTENT_REFUSED, f"{spec.intent}: {why}", concerned)
+    def is_starting(self, key: Key) -> bool:
+        """Whether a Rollback of that ModelDeployment is being created now."""
+        return key in self._starting
 
     def wake(self, key: Key) -> None:
         """A target of the ModelDeployment changed."""
@@ -310,9 +240,7 @@ class Executor:
         """The Rollback object, or the ModelDeployment, was deleted while it ran."""
         now = self._world.clock.now()
         try:
-            policy = self._world.store.policies.get(
-                (run.rollback.ref.namespace, run.rollback.spec.policy_ref.name)
-            )
+            policy = self._policy_of(run.rollback)
             if policy is not None:
                 await lock.close_policy(
                     self._world.objects, policy, run.rollback, episode=system.status.episode, finished_at=now
@@ -331,14 +259,12 @@ class Executor:
     async def _abandon(self, rollback: RollbackEntry, said: str) -> None:
         """Ends the record of a Rollback that nobody can move any more."""
         at = self._world.clock.now()
+        policy = self._policy_of(rollback)
+        concerned = [policy.regarding] if policy is not None else []
+        await close(self._world, rollback, lambda s: abandon(s, said, at=at), concerned)
 
-        def change(status: RollbackStatus) -> RollbackStatus:
-            return status if phase_of(status) is Phase.FINISHED else abandon(status, said, at=at)
-
-        try:
-            await write_status(self._world.objects, rollback, change)
-        except ClusterError as error:
-            log.warning("record not closed", rollback=rollback.ref.name, error=str(error))
+    def _policy_of(self, rollback: RollbackEntry) -> PolicyEntry | None:
+        return self._world.store.policies.get((rollback.ref.namespace, rollback.spec.policy_ref.name))
 
 
 def _same_decision(one: RollbackSpec, other: RollbackSpec) -> bool:

@@ -50,6 +50,22 @@ async def acquire(
     await write_status(objects, system, change)
 
 
+async def claim(objects: Objects, system: SystemEntry, rollback: str) -> None:
+    """Sets the lock for a person's Rollback, whatever runs now.
+
+    Raises:
+        LockHeld: another Rollback holds it.
+        ClusterError: it could not be written.
+    """
+
+    def change(status: ModelDeploymentStatus) -> ModelDeploymentStatus:
+        if status.active_rollback not in ("", rollback):
+            raise LockHeld(status.active_rollback)
+        return status.model_copy(update={"active_rollback": rollback})
+
+    await write_status(objects, system, change)
+
+
 async def acquire_again(objects: Objects, system: SystemEntry, rollback: RollbackEntry) -> None:
     """Sets the lock for the undo of a Rollback whose target is what runs now.
 
@@ -103,15 +119,17 @@ async def release(
             return status
         if system.spec is not None and system.is_known:
             status = versions.track(system.spec, status, system.targets, now=finished_at)
-        was = rollback.to_digest if rollback.status.result == "Undone" else rollback.spec.from_digest
+        was = rollback.to_digest if rollback.status.result == "Undone" else rollback.from_digest
         moved = status.current_digest != was
-        others = tuple(r for r in status.last_rollbacks if r.name != entry.name)
+        kept = tuple(r for r in status.last_rollbacks if r.name != entry.name)
+        # What was denied never began: it starts no cooldown.
+        last = kept if entry.result == "Denied" else (entry, *kept)
         return status.model_copy(
             update={
                 "active_rollback": "",
                 "attempt": status.attempt + 1,
                 "episode": status.episode + 1 if moved else status.episode,
-                "last_rollbacks": (entry, *others)[:KEPT],
+                "last_rollbacks": last[:KEPT],
             }
         )
 
@@ -152,7 +170,7 @@ async def release_quarantine(objects: Objects, system: SystemEntry, rollback: Ro
 
     Targets that failed their validation stay in quarantine.
     """
-    digest, name = rollback.spec.from_digest, rollback.ref.name
+    digest, name = rollback.from_digest, rollback.ref.name
 
     def ours(entry: QuarantinedVersion) -> bool:
         return (entry.digest, entry.rollback) == (digest, name)

@@ -5,9 +5,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from model_rollback.api.reasons import Reason
+from model_rollback.api.v1alpha1.model_deployment import ModelDeploymentSpec
 from model_rollback.api.v1alpha1.rollback import MAX_TARGETS, PlannedTarget, Procedure, Step
-from model_rollback.core import candidates, machine, plan
+from model_rollback.api.v1alpha1.target import Target
+from model_rollback.core import candidates, machine, plan, versions
 from model_rollback.core.pins import Values, show_all, version_digest
+from model_rollback.core.triggers import is_open
 from model_rollback.engine import revisions
 from model_rollback.engine.store import PolicyEntry, RollbackEntry, SystemEntry
 from model_rollback.engine.tracker import read_values
@@ -22,6 +26,7 @@ class Made:
     fields: Mapping[str, Any] = field(default_factory=dict)
     superseded: str = ""
     abandoned: str = ""
+    denied: tuple[Reason, str] | None = None
 
 
 async def live_digest(objects: Objects, system: SystemEntry) -> str | None:
@@ -49,36 +54,103 @@ async def make(
     """
     spec = rollback.spec
     if system.spec is None:
-        return Made(abandoned=f"{system.ref} is invalid: {system.problem}.")
+        return _never(rollback, Reason.INVALID_SPEC, f"{system.ref} is invalid: {system.problem}.")
     if policy is None or policy.spec is None:
-        return Made(
-            abandoned=f"RollbackPolicy {spec.policy_ref.name} is gone or invalid, and there was no plan yet."
-        )
+        said = f"RollbackPolicy {spec.policy_ref.name} is gone or invalid, and there was no plan yet."
+        return _never(rollback, Reason.INVALID_SPEC, said)
     live = await read_values(objects, system)
     if live is None:
-        return Made(abandoned="a target disappeared before the plan was made.")
-    if _digest(live) != spec.from_digest:
-        return Made(superseded=f"what runs now is not {spec.from_version} any more")
-    target = candidates.find(spec.target_version, spec.target_digest, system.spec, system.status)
-    if target is None:
-        return Made(abandoned=f"version {spec.target_version} is neither recorded nor declared any more.")
-    quarantine = candidates.quarantine_of(target.version, target.digest, system.status.quarantined, now=now)
-    if quarantine is not None:
-        return Made(abandoned=f"{target.version} is in quarantine by {quarantine.rollback}.")
-    procedure = plan.resolve_procedure(policy.spec, [e.trigger for e in rollback.handed_over])
-    targets: tuple[PlannedTarget, ...] = (PlannedTarget(version=target.version, digest=target.digest),)
-    if procedure.on_validation_failure == "NextTarget":
-        ranked = candidates.rank(
-            procedure.target, system.spec, system.status, now=now, tried=[target.version]
-        )
-        others = [r.candidate for r in ranked if r.candidate is not None and not r.why_not]
-        targets += tuple(PlannedTarget(version=c.version, digest=c.digest) for c in others)
+        return _never(rollback, Reason.TARGETS_MISSING, "a target disappeared before the plan was made.")
+    start = _start_of(rollback, system.spec, system, live)
+    if isinstance(start, Made):
+        return start
+    target = _target_of(rollback, start[0], policy.spec.target, system.spec, system, now)
+    if isinstance(target, Made):
+        return target
+    breached = [e.trigger for e in rollback.handed_over] or [
+        t.name for t in policy.status.triggers if is_open(t)
+    ]
+    procedure = plan.resolve_procedure(policy.spec, breached)
+    procedure = procedure.model_copy(update={"target": _conditions(rollback, policy.spec.target)})
     way = await _way(objects, system, target, live, attempt=1)
     if isinstance(way, Made):
-        return way
-    revisions_kept = {"from_revision": await revisions.keep(objects, system, spec.from_version, live)}
-    fields = _fields(rollback, targets[:MAX_TARGETS], way, procedure, now)
-    return Made(revisions_kept | fields)
+        return _never(rollback, Reason.NO_SAFE_TARGET, way.abandoned) if way.abandoned else way
+    kept = {"from_revision": await revisions.keep(objects, system, start[0], live)}
+    targets = _targets(target, procedure, system.spec, system, now)
+    return Made(kept | _fields(rollback, start, targets, way, procedure, now))
+
+
+def _never(rollback: RollbackEntry, reason: Reason, said: str) -> Made:
+    """What cannot be planned ends: a person's request is denied, an automatic decision is abandoned."""
+    return Made(denied=(reason, said)) if rollback.spec.type == "Manual" else Made(abandoned=said)
+
+
+def _start_of(
+    rollback: RollbackEntry, spec: ModelDeploymentSpec, system: SystemEntry, live: Values
+) -> tuple[str, str] | Made:
+    """Name and identity of what runs, unless it is not what was judged or named any more."""
+    asked, identity, status = rollback.spec, _digest(live), system.status
+    name = status.current_version
+    if not name or identity != status.current_digest:
+        label = versions.first_model_label(spec, system.targets)
+        name = versions.name_version(spec, status, _shown(live), identity, label)
+    named = asked.from_version is not None and asked.from_digest is None and asked.from_version != name
+    if named or asked.from_digest not in (None, identity):
+        return Made(superseded=f"what runs now is not {asked.from_version or 'what was named'} any more")
+    return (asked.from_version or name, identity)
+
+
+def _target_of(
+    rollback: RollbackEntry,
+    start: str,
+    target: Target,
+    spec: ModelDeploymentSpec,
+    system: SystemEntry,
+    now: datetime,
+) -> candidates.Candidate | Made:
+    """The version to put back: the one that was decided, or the one that a person's request comes to."""
+    asked, status = rollback.spec, system.status
+    if asked.type == "Manual" and asked.target_version == start:
+        return Made(denied=(Reason.ALREADY_AT_TARGET, f"{start}: it is what runs now"))
+    if asked.type == "Manual":
+        choice = candidates.choose(_conditions(rollback, target), spec, status, now=now)
+        if choice.candidate is None:
+            return Made(denied=(Reason.NO_SAFE_TARGET, f"there is no version to go back to: {choice.why}"))
+        if asked.target_digest not in (None, choice.candidate.digest):
+            said = f"{choice.candidate.version} is not the version of that digest any more"
+            return Made(denied=(Reason.NO_SAFE_TARGET, said))
+        return choice.candidate
+    found = candidates.find(str(asked.target_version), str(asked.target_digest), spec, status)
+    if found is None:
+        return Made(abandoned=f"version {asked.target_version} is neither recorded nor declared any more.")
+    quarantine = candidates.quarantine_of(found.version, found.digest, status.quarantined, now=now)
+    if quarantine is not None:
+        return Made(abandoned=f"{found.version} is in quarantine by {quarantine.rollback}.")
+    return found
+
+
+def _conditions(rollback: RollbackEntry, target: Target) -> Target:
+    """What the policy asks of a target. A version that a person names is tried alone: no other is put back instead."""
+    named = rollback.spec.target_version
+    if rollback.spec.type != "Manual" or named is None:
+        return target
+    return target.model_copy(update={"strategy": "Pinned", "version": named, "fallbacks": []})
+
+
+def _targets(
+    first: candidates.Candidate,
+    procedure: Procedure,
+    spec: ModelDeploymentSpec,
+    system: SystemEntry,
+    now: datetime,
+) -> tuple[PlannedTarget, ...]:
+    """The first target, and those that may follow when its validation fails."""
+    following: list[candidates.Candidate] = []
+    if procedure.on_validation_failure == "NextTarget":
+        ranked = candidates.rank(procedure.target, spec, system.status, now=now, tried=[first.version])
+        following = [r.candidate for r in ranked if r.candidate is not None and not r.why_not]
+    planned = (PlannedTarget(version=c.version, digest=c.digest) for c in (first, *following))
+    return tuple(planned)[:MAX_TARGETS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +261,7 @@ def _shown(values: Values) -> dict[str, dict[str, str]]:
 
 def _fields(
     rollback: RollbackEntry,
+    start: tuple[str, str],
     targets: tuple[PlannedTarget, ...],
     way: Way,
     procedure: Procedure,
@@ -202,7 +275,8 @@ def _fields(
     }
     return {
         "observed_generation": rollback.generation,
-        "from_version": rollback.spec.from_version,
+        "from_version": start[0],
+        "from_digest": start[1],
         "to_version": way.entry.version,
         "to_revision": way.entry.revision,
         "targets": (way.entry, *targets[1:]),

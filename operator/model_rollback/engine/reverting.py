@@ -30,7 +30,7 @@ class Reverting:
     async def revert(self) -> Pause | None:
         """The next Reverts; the bad version, and targets that failed, are taken out of the candidates first."""
         c = self._c
-        await c.quarantine(c.rollback.spec.from_version, c.rollback.spec.from_digest)
+        await c.quarantine(c.rollback.from_version, c.rollback.from_digest)
         for target in machine.tried(c.status)[:-1]:
             await c.quarantine(target.version, target.digest)
         return await self._advance_all()
@@ -39,7 +39,7 @@ class Reverting:
         """The next Restores; what is put back is no longer kept out."""
         c = self._c
         if await lock.release_quarantine(c.world.objects, c.system, c.rollback):
-            version = c.rollback.spec.from_version
+            version = c.rollback.from_version
             c.tell(Reason.QUARANTINE_RELEASED, f"{version} is put back and may be rolled back to again")
         if all(s.state in ("Succeeded", "Skipped") for s in machine.work_steps(c.status)):
             await c.write(lambda s: machine.restored(s, at=c.now()))

@@ -12,15 +12,14 @@ from typing import Any
 
 import structlog
 
-from model_rollback import telemetry
 from model_rollback.api.conditions import find_condition, truncate
 from model_rollback.api.reasons import Reason
 from model_rollback.api.v1alpha1 import RollbackStatus
 from model_rollback.core import machine
 from model_rollback.core.machine import Phase, phase_of
-from model_rollback.core.outcome import OUTCOMES
 from model_rollback.core.paths import PathError
 from model_rollback.engine import lock, planning
+from model_rollback.engine.closing import from_to, tell_result
 from model_rollback.engine.context import Context, Pause, World
 from model_rollback.engine.reverting import Reverting
 from model_rollback.engine.steps import StepRunner, failure
@@ -128,13 +127,16 @@ class RollbackRun:
         c = self._c
         policy = await c.find_policy()
         made = await planning.make(c.world.objects, c.system, c.rollback, policy, now=c.now())
-        if made.superseded:
+        if made.denied is not None:
+            reason, message = made.denied
+            await c.write(lambda s: machine.deny(s, reason, message, at=c.now()))
+        elif made.superseded:
             await c.supersede(made.superseded)
         elif made.abandoned:
             await self._abandon(made.abandoned)
         else:
             await c.write(lambda s: machine.planned(s, made.fields, at=c.now()))
-            words = f"{self._from_to()}: {c.rollback.spec.reason}"
+            words = f"{from_to(self.rollback)}: {c.rollback.spec.reason}"
             c.tell(Reason.ROLLBACK_STARTED, words, components=c.reverted)
 
     async def _preflight(self) -> Pause | None:
@@ -180,7 +182,7 @@ class RollbackRun:
     def _expected_digest(self) -> str:
         """What runs before anything is written to the present target."""
         tried = machine.tried(self._c.status)
-        return tried[-2].digest if len(tried) > 1 else self._c.rollback.spec.from_digest
+        return tried[-2].digest if len(tried) > 1 else self._c.rollback.from_digest
 
     def _preflight_began(self) -> datetime:
         resumed = find_condition(self._c.status.conditions, "Halted")
@@ -242,19 +244,7 @@ class RollbackRun:
 
     def _tell_result(self) -> None:
         c = self._c
-        complete = find_condition(c.status.conditions, "Complete")
-        if c.status.result == "" or complete is None:
-            return
-        telemetry.ROLLBACKS.labels(c.status.result).inc()
-        c.tell(
-            OUTCOMES[c.status.result].reason,
-            f"{self._from_to()}: {complete.message}",
-            components=c.reverted,
-        )
-
-    def _from_to(self) -> str:
-        to = self.rollback.status.to_version or self.rollback.spec.target_version
-        return f"{self.rollback.spec.from_version} → {to}"
+        tell_result(c.world, self.rollback, c.concerned(c.reverted))
 
 
 def _asked_to_wait(error: ClusterError) -> timedelta:

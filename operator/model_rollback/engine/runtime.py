@@ -10,6 +10,7 @@ from model_rollback.engine.announcer import Announcer
 from model_rollback.engine.context import World
 from model_rollback.engine.evaluator import Evaluator
 from model_rollback.engine.executor import Executor
+from model_rollback.engine.requests import Requests
 from model_rollback.engine.scheduler import Scheduler
 from model_rollback.engine.store import Key, Store, SystemEntry, key_of
 from model_rollback.engine.targets import TargetWatcher
@@ -50,22 +51,22 @@ class Runtime:
         self._wakeups: Wakeups[Key] = Wakeups(clock)
         announcer = Announcer(recorder)
         self.targets = TargetWatcher(self.store, objects, watches, clock, self._target_changed)
-        self.executor = Executor(
-            World(
-                self.store,
-                objects,
-                clock,
-                sources,
-                http,
-                announcer,
-                look_at_targets=self.targets.refresh,
-                introduce_policy=lambda body: self.on_policy(body, deleted=False),
-                introduce_system=self._introduce,
-                reconsider=lambda ref: self._spawn(self._reconsider(ref)),
-                track=self._wakeups.wake,
-                epoch=epoch,
-            )
+        self._world = World(
+            self.store,
+            objects,
+            clock,
+            sources,
+            http,
+            announcer,
+            look_at_targets=self.targets.refresh,
+            introduce_policy=lambda body: self.on_policy(body, deleted=False),
+            introduce_system=self._introduce,
+            reconsider=lambda ref: self._spawn(self._reconsider(ref)),
+            track=self._wakeups.wake,
+            epoch=epoch,
         )
+        self.executor = Executor(self._world)
+        self.requests = Requests(self._world, self.executor)
         tracker = Tracker(self.store, objects, self.targets, self._wakeups, announcer, clock)
         self._tracker = tracker
         self._evaluator = Evaluator(
@@ -122,8 +123,9 @@ class Runtime:
         """A Rollback was seen, or was deleted."""
         if deleted:
             self.executor.gone(body)
-        elif not self.executor.offer(body) and self.executor.is_orphan(body):
-            self._spawn(self.executor.adopt_orphan(body))
+            self.requests.gone(body)
+        elif not self.executor.offer(body) and self.requests.concerns(body):
+            self._spawn(self.requests.look(body))
 
     async def _reconsider(self, ref: ObjectRef) -> None:
         """Looks again at a Rollback that has changed while its run ended."""
@@ -141,6 +143,9 @@ class Runtime:
             self.targets.register(key, entry)
             self._wakeups.wake(key)
         self.executor.attend(key, entry)
+        waiting = self.requests.next_of(key, entry)
+        if waiting is not None:
+            self._spawn(self._reconsider(waiting))
         return entry
 
     def _target_changed(self, key: Key) -> None:

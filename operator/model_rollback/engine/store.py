@@ -137,7 +137,23 @@ class RollbackEntry(Held[RollbackStatus]):
     def __init__(self, body: Object, handed_over: tuple[Evidence, ...] = ()) -> None:
         """`handed_over`: with samples, from the process that judged; else what it wrote on the object."""
         self.handed_over = handed_over or _written_evidence(body)
+        self._created_at = str(body["metadata"].get("creationTimestamp", ""))
         super().__init__("Rollback", RollbackStatus, body)
+
+    @property
+    def created_at(self) -> str:
+        """When it was created, as the API server writes it: in UTC, so it can be put in order."""
+        return self._created_at
+
+    @property
+    def from_version(self) -> str:
+        """What runs before it: as planned, else as asked for; empty while neither says so."""
+        return self.status.from_version or self.spec.from_version or ""
+
+    @property
+    def from_digest(self) -> str:
+        """The identity of `from_version`."""
+        return self.status.from_digest or self.spec.from_digest or ""
 
     @property
     def to_digest(self) -> str:

@@ -65,6 +65,7 @@ HALTED: Final[Document] = {
 }
 RUNNING: Final[Document] = {"conditions": [{**HALTED["conditions"][0], "status": "False"}]}
 FINISHED: Final[Document] = {**RUNNING, "result": "Succeeded"}
+ABORTED: Final[Document] = {**RUNNING, "result": "Aborted"}
 
 
 @dataclass(frozen=True)
@@ -375,6 +376,13 @@ ROLLBACK_POLICIES: Final = (
     ]}, "jsonPath"),
 )  # fmt: skip
 
+MANUAL: Final = {
+    "spec.type": "Manual",
+    "spec.requestedBy.kind": "User",
+    "spec.requestedBy.name": "ann@shop.example",
+    **{f"spec.{field}": ABSENT for field in ("targetVersion", "targetDigest", "fromVersion", "fromDigest")},
+}
+
 ROLLBACKS: Final = (
     Row("a Rollback", R),
     Row("a Rollback with an intent time", R, {"spec.intentAt": "2026-01-05T10:00:00.123Z"}),
@@ -384,7 +392,12 @@ ROLLBACKS: Final = (
     Row("intentAt on a day that does not exist", R, {"spec.intentAt": "2026-02-30T10:00:00Z"}, "intentAt"),
     Row("an unknown intent", R, {"spec.intent": "Stop"}, "intent"),
     Row("a type that has no behaviour yet", R, {"spec.type": "Drill"}, ".type"),
-    Row("requested by a person", R, {"spec.requestedBy.kind": "User"}, ".kind"),
+    Row("a breach that a person asks for", R, {"spec.requestedBy.kind": "User"}, "requested by a Policy"),
+    Row("a breach that judged nothing", R, {"spec.fromDigest": ABSENT}, "type Incident needs"),
+    Row("a person's", R, MANUAL),
+    Row("a person's, with a target", R, {**MANUAL, "spec.targetVersion": "v12"}),
+    Row("a person's, by a policy", R, {**MANUAL, "spec.requestedBy.kind": "Policy"}, "requested by a Policy"),
+    Row("by nobody", R, {**MANUAL, "spec.requestedBy.name": ""}, ".name"),
     Row("no reason", R, {"spec.reason": ABSENT}, "reason"),
     Row("a reason of 1025 characters", R, {"spec.reason": "x" * 1025}, "reason"),
     Row("a digest in capitals", R, {"spec.fromDigest": "9C41" * 16}, "fromDigest"),
@@ -416,6 +429,13 @@ UPDATES: Final = (
     Update("abort when finished", FINISHED, {}, {INTENT: "Abort"}, "finished"),
     Update("a new request when finished", FINISHED, {INTENT: "Abort"}, {INTENT: "Abort", AT: ONE}, "finished"),
     Update("a later request when finished", FINISHED, {AT: ONE}, {AT: TWO}, "finished"),
+    Update("undo what succeeded", FINISHED, {}, {INTENT: "Undo"}),
+    Update("undo once more", FINISHED, {INTENT: "Undo", AT: ONE}, {INTENT: "Undo", AT: TWO}),
+    Update("undo while it runs", RUNNING, {}, {INTENT: "Undo"}, "Succeeded"),
+    Update("undo before it has a status", {}, {}, {INTENT: "Undo"}, "Succeeded"),
+    Update("undo what was aborted", ABORTED, {}, {INTENT: "Undo"}, "Succeeded"),
+    Update("no target any more", RUNNING, MANUAL | {"spec.targetVersion": "v12"}, MANUAL, "targetVersion"),
+    Update("a target later", RUNNING, MANUAL, MANUAL | {"spec.targetVersion": "v12"}, "targetVersion"),
     Update("another model", RUNNING, {}, {"spec.modelDeploymentRef.name": "x"}, "modelDeploymentRef"),
     Update("another policy", RUNNING, {}, {"spec.policyRef.name": "x"}, "policyRef"),
     Update("another target", RUNNING, {}, {"spec.targetVersion": "v11"}, "targetVersion"),

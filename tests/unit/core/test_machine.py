@@ -52,6 +52,8 @@ def all_restored():
 
 
 FUNCTIONS = {
+    Cause.WAITS: lambda s: machine.waits(s, "another is at work", at=NOW),
+    Cause.DENIED: lambda s: machine.deny(s, Reason.NO_SAFE_TARGET, "v12: quarantined", at=NOW),
     Cause.PLANNED: lambda s: machine.planned(s, plan(), at=NOW),
     Cause.PREFLIGHT_WAITS: lambda s: machine.preflight_waits(s, Reason.FORBIDDEN, "may not patch", at=NOW),
     Cause.PREFLIGHT_PASSED: lambda s: machine.preflight_passed(s, at=NOW),
@@ -314,6 +316,7 @@ def test_left_as_it_is_says_how_it_is():
 
 CURRENT = {
     "requested": (requested(), ""),
+    "waiting": (machine.waits(requested(), "another is at work", at=NOW), "waiting"),
     "preflight": (in_preflight(), "preflight"),
     "a step that waits for its turn": (reverting(), MODEL),
     "a step that runs": (begun(reverting(*TWO), "revert-features"), "revert-features"),
@@ -340,6 +343,34 @@ def test_each_result_is_told_by_the_event_of_its_name(result):
     assert reason == f"Rollback{result}"
     assert EVENTS[reason].warning is (result != "Succeeded")
     assert "target" in EVENTS[reason].on
+
+
+ENDS = {
+    "Succeeded": PHASES[Phase.FINISHED],
+    "Failed": lambda: machine.restored(restored_from("Failed"), at=NOW),
+    "Superseded": lambda: FUNCTIONS[Cause.SUPERSEDED](half_done()),
+    "Denied": lambda: FUNCTIONS[Cause.DENIED](requested()),
+    "Aborted": lambda: machine.restored(restored_from("Aborted"), at=NOW),
+    "Undone": lambda: machine.restored(
+        change(FUNCTIONS[Cause.UNDO](PHASES[Phase.FINISHED]()), "restore-model", state="Succeeded"), at=NOW
+    ),
+}
+
+
+def restored_from(ends_in):
+    failed = halted_at(written(begun(reverting(), MODEL), MODEL), MODEL)
+    return change(restoring(failed, ends_in), "restore-model", state="Succeeded")
+
+
+@pytest.mark.parametrize("result", OUTCOMES)
+def test_each_result_has_the_conditions_of_its_row(result):
+    status = ENDS[result]()
+
+    verdicts = {c.type: c.status for c in status.conditions}
+    assert status.result == result
+    for type_, allowed in OUTCOMES[result].conditions.items():
+        assert verdicts.get(type_, "") in allowed, type_
+    assert find_condition(status.conditions, "Complete").reason == OUTCOMES[result].reason
 
 
 def test_only_validated_makes_the_condition_true_that_people_wait_for():

@@ -1,8 +1,8 @@
 """`Rollback`: one execution of a procedure, and the record of it. It outlives its policy."""
 
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from model_rollback.api.conditions import Condition, is_true
 from model_rollback.api.types import (
@@ -10,7 +10,6 @@ from model_rollback.api.types import (
     CelRule,
     Duration,
     Interval,
-    ObjectName,
     StatusModel,
     Text,
     Time,
@@ -27,7 +26,8 @@ from model_rollback.api.v1alpha1.trigger import Trigger
 Intent = Literal["Run", "Abort", "Resume", "Undo"]
 StepState = Literal["Pending", "Running", "Succeeded", "Failed", "Skipped", "Restored"]
 StepAction = Literal["Revert", "Validate", "Restore"]
-Result = Literal["Succeeded", "Failed", "Superseded", "Aborted", "Undone"]
+Result = Literal["Succeeded", "Failed", "Superseded", "Denied", "Aborted", "Undone"]
+Digest = Annotated[str, Field(max_length=64, pattern="^[0-9a-f]{64}$")]
 RestoredAs = Literal["Failed", "Aborted", "Undone"]
 """The results that a restore ends in."""
 ProbeState = Literal["Passed", "Failed", "Unknown"]
@@ -57,18 +57,46 @@ _NO_WAY_BACK: Final = "intent cannot go back to Run; a halted Rollback goes on w
 _FINISHED: Final = "this Rollback is finished; all that can be asked of one that succeeded is Undo"
 
 
+_JUDGED: Final = ("targetVersion", "targetDigest", "fromVersion", "fromDigest")
+_JUDGED_MESSAGE: Final = f"type Incident needs {', '.join(_JUDGED)}: they say which versions were judged"
+_REQUESTED_BY: Final = "type Incident is requested by a Policy, type Manual by a User"
+
+
+def _unchanged(field: str) -> str:
+    """CEL: a field of the spec is as it was; one that may be absent stays absent."""
+    same = f"self.{field} == oldSelf.{field}"
+    if field not in _JUDGED:
+        return same
+    return f"has(self.{field}) == has(oldSelf.{field}) && (!has(self.{field}) || {same})"
+
+
 class RequestedBy(ApiModel):
     """Who decided."""
 
-    kind: Annotated[Literal["Policy"], Field(description="`Policy`: an automatic decision of the operator.")]
-    name: Annotated[ObjectName, Field(description="The policy. Example: `recommender`.")]
+    kind: Annotated[
+        Literal["Policy", "User"],
+        Field(description="`Policy`: an automatic decision of the operator. `User`: a person."),
+    ]
+    name: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=253,
+            description="The policy, or the person as the API server knows her. Example: `ann@shop.example`.",
+        ),
+    ]
 
 
 class RollbackSpec(ApiModel):
     """The decision. Immutable but for what people want of it: `intent`, `intentAt`, `onAbort`."""
 
-    cel_rules: ClassVar[tuple[CelRule, ...]] = tuple(
-        rule(f"self.{field} == oldSelf.{field}", f"{field} is immutable") for field in IMMUTABLE
+    cel_rules: ClassVar[tuple[CelRule, ...]] = (
+        *(rule(_unchanged(field), f"{field} is immutable") for field in IMMUTABLE),
+        rule(
+            f"self.type != 'Incident' || ({' && '.join(f'has(self.{field})' for field in _JUDGED)})",
+            _JUDGED_MESSAGE,
+        ),
+        rule("(self.type == 'Incident') == (self.requestedBy.kind == 'Policy')", _REQUESTED_BY),
     )
 
     model_deployment_ref: Annotated[
@@ -77,28 +105,40 @@ class RollbackSpec(ApiModel):
     policy_ref: Annotated[
         LocalRef, Field(description="The policy whose procedure is run. Example: `{name: recommender}`.")
     ]
-    type: Annotated[Literal["Incident"], Field(description="`Incident`: started by a breach.")]
-    target_version: Annotated[VersionName, Field(description="The version to put back. Example: `v12`.")]
-    target_digest: Annotated[
-        str,
+    type: Annotated[
+        Literal["Incident", "Manual"],
+        Field(description="`Incident`: started by a breach. `Manual`: a person wants it."),
+    ]
+    target_version: Annotated[
+        VersionName | None,
         Field(
-            max_length=64,
-            pattern="^[0-9a-f]{64}$",
+            description="The version to put back; without it, with type `Manual`, the one that `target` of the policy comes to. Example: `v12`."
+        ),
+    ] = None
+    target_digest: Annotated[
+        Digest | None,
+        Field(
             description="sha256 of its pin values, so that a name that moves cannot change what is put back. Example: `77aa…`.",
         ),
-    ]
+    ] = None
     reason: Annotated[Text, Field(description="Why, in words. Example: `accuracy-drop 0.81 < 0.90 for 2m`.")]
-    from_version: Annotated[VersionName, Field(description="The version judged bad. Example: `v13`.")]
-    from_digest: Annotated[
-        str,
+    from_version: Annotated[
+        VersionName | None,
         Field(
-            pattern="^[0-9a-f]{64}$",
-            max_length=64,
+            description="The version judged bad; with type `Manual` it may be left out: what runs when it starts. Example: `v13`."
+        ),
+    ] = None
+    from_digest: Annotated[
+        Digest | None,
+        Field(
             description="sha256 of its pin values: a newer deploy in between is not this Rollback's to undo. Example: `9c41…`.",
         ),
-    ]
+    ] = None
     requested_by: Annotated[
-        RequestedBy, Field(description="Who decided. Example: `{kind: Policy, name: recommender}`.")
+        RequestedBy,
+        Field(
+            description="Who decided. Examples: `{kind: Policy, name: recommender}`, `{kind: User, name: ann@shop.example}`."
+        ),
     ]
     intent: Annotated[
         Intent,
@@ -116,6 +156,15 @@ class RollbackSpec(ApiModel):
             description="On Abort: `Restore` what was before, in reverse order, or `Leave` everything as it is."
         ),
     ] = "Restore"
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        judged = (self.target_version, self.target_digest, self.from_version, self.from_digest)
+        if self.type == "Incident" and None in judged:
+            raise ValueError(_JUDGED_MESSAGE)
+        if (self.type == "Incident") != (self.requested_by.kind == "Policy"):
+            raise ValueError(_REQUESTED_BY)
+        return self
 
 
 class PinRecord(StatusModel):
@@ -290,6 +339,7 @@ class RollbackStatus(StatusModel):
 
     observed_generation: Annotated[int, Field(description="The generation this status was made from.")] = 0
     from_version: Annotated[str, Field(max_length=63, description="The bad version. Example: `v13`.")] = ""
+    from_digest: Annotated[str, Field(max_length=64, description="sha256 of its pin values.")] = ""
     to_version: Annotated[str, Field(max_length=63, description="The version put back. Example: `v12`.")] = ""
     from_revision: Annotated[
         str,
@@ -337,7 +387,7 @@ class RollbackStatus(StatusModel):
     result: Annotated[
         Result | Literal[""],
         Field(
-            description="`Succeeded`, `Failed`, `Superseded`, `Aborted`, `Undone`; empty while it runs or is halted."
+            description="`Succeeded`, `Failed`, `Superseded`, `Denied`, `Aborted`, `Undone`; empty while it runs or is halted."
         ),
     ] = ""
     conditions: Annotated[
@@ -359,8 +409,8 @@ class Rollback(StatusModel):
         short="rbk",
         columns=(
             Column("MODEL", ".spec.modelDeploymentRef.name"),
-            Column("FROM", ".spec.fromVersion"),
-            Column("TO", ".spec.targetVersion"),
+            Column("FROM", ".status.fromVersion"),
+            Column("TO", ".status.toVersion"),
             Column("TYPE", ".spec.type"),
             Column("STEP", ".status.currentStep", description="The running step, or where it halted"),
             Column("RESULT", ".status.result"),

@@ -8,6 +8,7 @@ is generated from `TRANSITIONS`.
 
 from model_rollback.core.machine.forward import (
     change_step,
+    deny,
     next_target,
     planned,
     preflight_passed,
@@ -16,6 +17,7 @@ from model_rollback.core.machine.forward import (
     startable,
     tried,
     validated,
+    waits,
     work_steps,
 )
 from model_rollback.core.machine.intents import heed, new_intent, refusal, refuse
@@ -43,6 +45,7 @@ __all__ = [
     "begin_undo",
     "change_step",
     "current_steps",
+    "deny",
     "describe_current",
     "half",
     "halt",
@@ -62,5 +65,6 @@ __all__ = [
     "superseded",
     "tried",
     "validated",
+    "waits",
     "work_steps",
 ]

@@ -10,6 +10,24 @@ from model_rollback.core.machine.table import WORK, Cause, Phase, move, phase_of
 from model_rollback.core.machine.words import current_steps, finish, say, update
 
 
+def waits(status: RollbackStatus, message: str, *, at: datetime) -> RollbackStatus:
+    """A person's Rollback waits for another one to finish."""
+
+    def change() -> RollbackStatus:
+        return update(say(status, "Planned", False, Reason.ROLLBACK_IN_PROGRESS, message, at))
+
+    return move(status, Cause.WAITS, change)
+
+
+def deny(status: RollbackStatus, reason: Reason, message: str, *, at: datetime) -> RollbackStatus:
+    """What a person asked for is not allowed; nothing was touched."""
+
+    def change() -> RollbackStatus:
+        return finish(say(status, "Planned", False, reason, message, at), "Denied", message, at)
+
+    return move(status, Cause.DENIED, change)
+
+
 def planned(status: RollbackStatus, plan: Mapping[str, Any], *, at: datetime) -> RollbackStatus:
     """Records the plan; `plan` holds the status fields that planning fills. Written before anything else is."""
 

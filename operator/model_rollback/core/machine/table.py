@@ -26,6 +26,8 @@ class Phase(StrEnum):
 class Cause(StrEnum):
     """What moves it."""
 
+    WAITS = "another Rollback holds the lock"
+    DENIED = "what a person asked for is not allowed"
     PLANNED = "plan recorded"
     PREFLIGHT_WAITS = "preflight cannot be asked"
     PREFLIGHT_PASSED = "every patch passed its dry run"
@@ -47,6 +49,8 @@ Change = Callable[[RollbackStatus], RollbackStatus]
 _ANY_ACTIVE: Final = (Phase.REQUESTED, Phase.PREFLIGHT, Phase.REVERTING, Phase.VALIDATING, Phase.RESTORING)
 
 TRANSITIONS: Final[Mapping[tuple[Phase, Cause], frozenset[Phase]]] = {
+    (Phase.REQUESTED, Cause.WAITS): frozenset({Phase.REQUESTED}),
+    (Phase.REQUESTED, Cause.DENIED): frozenset({Phase.FINISHED}),
     (Phase.REQUESTED, Cause.PLANNED): frozenset({Phase.PREFLIGHT}),
     (Phase.PREFLIGHT, Cause.PREFLIGHT_WAITS): frozenset({Phase.PREFLIGHT}),
     (Phase.PREFLIGHT, Cause.PREFLIGHT_PASSED): frozenset({Phase.REVERTING}),

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, Final
 
-from model_rollback.api.conditions import condition, is_true, merge_conditions
+from model_rollback.api.conditions import condition, find_condition, is_true, merge_conditions
 from model_rollback.api.reasons import Reason
 from model_rollback.api.v1alpha1.rollback import Result, RollbackStatus, Step
 from model_rollback.core.outcome import OUTCOMES
@@ -68,7 +68,9 @@ def describe_current(status: RollbackStatus) -> str:
     running = [s.name for s in steps if s.state == "Running"]
     if running:
         return _some(running)
-    if status.procedure is not None and not is_true(status.conditions, "Planned"):
+    if status.procedure is None:
+        return "waiting" if find_condition(status.conditions, "Planned") is not None else ""
+    if not is_true(status.conditions, "Planned"):
         return "preflight"
     return next((s.name for s in steps if s.state == "Pending"), "")
 

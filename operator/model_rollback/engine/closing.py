@@ -1,0 +1,52 @@
+"""How the end of a Rollback is told, and how a record is ended that no run will end."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import structlog
+
+from model_rollback import telemetry
+from model_rollback.api.conditions import find_condition
+from model_rollback.api.v1alpha1 import RollbackStatus
+from model_rollback.core import machine
+from model_rollback.core.machine import Phase, phase_of
+from model_rollback.core.outcome import OUTCOMES
+from model_rollback.engine.context import World
+from model_rollback.engine.held import write_status
+from model_rollback.engine.store import RollbackEntry
+from model_rollback.errors import ClusterError
+
+log = structlog.get_logger(__name__)
+
+
+def from_to(rollback: RollbackEntry) -> str:
+    """`v13 → v12`, as far as that is known."""
+    to = rollback.status.to_version or rollback.spec.target_version or "?"
+    return f"{rollback.from_version or '?'} → {to}"
+
+
+def tell_result(world: World, rollback: RollbackEntry, concerned: Sequence[Mapping[str, Any]]) -> None:
+    """The Event and the metric of the result; nothing without one."""
+    result, complete = rollback.status.result, find_condition(rollback.status.conditions, "Complete")
+    if result == "" or complete is None:
+        return
+    telemetry.ROLLBACKS.labels(result).inc()
+    world.announcer.tell(OUTCOMES[result].reason, f"{from_to(rollback)}: {complete.message}", concerned)
+
+
+async def close(
+    world: World, rollback: RollbackEntry, change: machine.Change, concerned: Sequence[Mapping[str, Any]]
+) -> None:
+    """Ends the record of a Rollback that no run moves, unless it is finished; told on it and on `concerned`."""
+    if phase_of(rollback.status) is Phase.FINISHED:
+        return
+
+    def unless_finished(status: RollbackStatus) -> RollbackStatus:
+        return status if phase_of(status) is Phase.FINISHED else change(status)
+
+    try:
+        await write_status(world.objects, rollback, unless_finished)
+    except ClusterError as error:
+        log.warning("record not closed", rollback=rollback.ref.name, error=str(error))
+        return
+    tell_result(world, rollback, [rollback.regarding, *concerned])
