@@ -13,14 +13,15 @@ from model_rollback.adapters.clock import SystemClock
 from model_rollback.adapters.connection import Connection, connect
 from model_rollback.adapters.events import EventRecorder
 from model_rollback.adapters.http import Endpoint
-from model_rollback.adapters.metrics import PrometheusSource, SourceConfig
+from model_rollback.adapters.metrics import PrometheusSource
 from model_rollback.adapters.objects import ClusterObjects, Paths
 from model_rollback.adapters.probes import ServiceProbes
+from model_rollback.adapters.sources import make_source
 from model_rollback.adapters.watches import ClusterWatches
 from model_rollback.engine.runtime import Runtime
 from model_rollback.handlers.supervisor import Watcher
 from model_rollback.ports import Clock
-from model_rollback.settings import MetricsSourceSettings, Settings
+from model_rollback.settings import Settings
 
 log = structlog.get_logger(__name__)
 
@@ -158,16 +159,3 @@ class App:
     def _ready(self) -> tuple[bool, Mapping[str, str]]:
         watching = self._watcher.ready.is_set()
         return watching, {"watches": "established" if watching else "not established yet"}
-
-
-def make_source(settings: MetricsSourceSettings) -> PrometheusSource:
-    """The adapter for one configured source."""
-    return PrometheusSource(
-        SourceConfig(
-            url=str(settings.url),
-            timeout=settings.timeout.total_seconds(),
-            headers=settings.headers,
-            bearer_token_file=str(settings.bearer_token_file) if settings.bearer_token_file else None,
-            ca_file=str(settings.ca_file) if settings.ca_file else None,
-        )
-    )

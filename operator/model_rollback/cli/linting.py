@@ -10,7 +10,7 @@ from model_rollback.api.crd import KINDS
 from model_rollback.api.group import API_VERSION, GROUP
 from model_rollback.api.types import ObjectName
 from model_rollback.api.v1alpha1 import ModelDeployment, ModelDeploymentSpec, RollbackPolicy
-from model_rollback.cli.documents import Document, UnusableError, expand, read
+from model_rollback.cli.documents import Document, Step, UnusableError, expand, read
 from model_rollback.cli.findings import Finding, Remark, Severity, closest, explain, find
 from model_rollback.cli.rules import RULES, Case, name_of
 from model_rollback.core.presets import Problem, problems_of, resolve_policy
@@ -164,18 +164,14 @@ def _repeated(document: Document) -> Iterator[Remark]:
 
 
 def measurement_problems(model: BaseModel | None, body: Mapping[str, Any]) -> Iterator[Remark]:
-    """What the triggers measure. PromQL is checked also where the rest of the object is invalid."""
+    """What is measured. PromQL is checked also where the rest of the object is invalid: every `query` below `spec`."""
+    resolved = isinstance(model, RollbackPolicy)
     if isinstance(model, RollbackPolicy):
         for problem in problems_of(model.spec):
             yield _remark(problem, body)
-        return
-    spec = body.get("spec")
-    triggers = spec.get("triggers") if isinstance(spec, dict) else None
-    for index, trigger in enumerate(triggers if isinstance(triggers, list) else ()):
-        query = trigger.get("query") if isinstance(trigger, dict) else None
-        fault = find_fault(query) if isinstance(query, str) else None
+    for path, query in _queries_in(body.get("spec"), ("spec",)):
+        fault = find_fault(query) if not (resolved and path[1] == "triggers") else None
         if fault is not None:
-            path = ("spec", "triggers", index, "query")
             yield Remark(Severity.ERROR, path, f"is not valid PromQL: {fault}", f"the query is: {query}")
 
 
@@ -185,6 +181,17 @@ def _remark(problem: Problem, body: Mapping[str, Any]) -> Remark:
         found = found.get(step) if isinstance(found, dict) else found[step]
     mend = problem.mend or (f"the query is: {found}" if problem.path[-1] == "query" else "")
     return Remark(Severity.ERROR, ("spec", *problem.path), problem.message, mend)
+
+
+def _queries_in(value: Any, path: tuple[Step, ...]) -> Iterator[tuple[tuple[Step, ...], str]]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if key == "query" and isinstance(inner, str):
+                yield (*path, key), inner
+            yield from _queries_in(inner, (*path, str(key)))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _queries_in(inner, (*path, index))
 
 
 def _across(ours: Sequence[Ours]) -> Iterator[Finding]:

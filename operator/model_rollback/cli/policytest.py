@@ -49,10 +49,17 @@ class Answer(ApiModel):
         Field(description="What the trigger's traffic query returns, like `values`. Example: `10x4 0x8`."),
     ] = None
 
+    baseline: Annotated[
+        Points | None,
+        Field(
+            description="What the baseline of `DropsBy` and `RisesBy` returns, like `values`. Default: with an `offset`, the values that long ago; else no data. Example: `0.95x20`."
+        ),
+    ] = None
+
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.values is None and self.failures is None and self.traffic is None:
-            raise ValueError("give values, failures or traffic")
+        if all(given is None for given in (self.values, self.failures, self.traffic, self.baseline)):
+            raise ValueError("give values, failures, traffic or baseline")
         return self
 
 

@@ -37,6 +37,8 @@ class Case:
 
 Rule = Callable[[Case], Iterator[Remark]]
 _SPEC: Final = ("spec",)
+_LOOKBACK: Final = timedelta(minutes=5)
+"""For so long Prometheus gives out the newest sample of a series, unless it is configured otherwise."""
 
 
 def _warn(path: tuple[Step, ...], message: str, mend: str) -> Remark:
@@ -64,18 +66,39 @@ def unknown_model_deployment(case: Case) -> Iterator[Remark]:
 
 
 def undeclared_target(case: Case) -> Iterator[Remark]:
-    """The pinned version is not declared: until it was recorded under that very name, there is no target."""
+    """A version is named that is not declared: until it was recorded under that very name, it is no target."""
     target = case.policy.target
-    if target.version is None or case.system is None:
+    if case.system is None:
         return
     declared = [v.name for v in case.system.versions]
-    if target.version not in declared:
-        yield _warn(
-            ("target", "version"),
-            f"the ModelDeployment declares no version {target.version!r}; until one was recorded under that name, "
-            "a breach finds no target",
-            closest(target.version, declared) or "declare it in spec.versions of the ModelDeployment",
-        )
+    named: list[tuple[tuple[Step, ...], str]] = [
+        (("fallbacks", i), name) for i, name in enumerate(target.fallbacks)
+    ]
+    if target.version is not None:
+        named.insert(0, (("version",), target.version))
+    for path, name in named:
+        if name not in declared:
+            yield _warn(
+                ("target", *path),
+                f"the ModelDeployment declares no version {name!r}; until one was recorded under that name, "
+                "it is not there to go back to",
+                closest(name, declared) or "declare it in spec.versions of the ModelDeployment",
+            )
+
+
+def unattested(case: Case) -> Iterator[Remark]:
+    """No declared version carries an attestation that the target must carry."""
+    if case.system is None:
+        return
+    carried = {a.name for v in case.system.versions for a in v.attestations}
+    for index, name in enumerate(case.policy.target.requires):
+        if name not in carried:
+            yield _warn(
+                ("target", "requires", index),
+                f"no declared version carries the attestation {name!r}: a breach finds no target",
+                closest(name, sorted(carried))
+                or "add it to a version in spec.versions of the ModelDeployment",
+            )
 
 
 def fires_at_once(case: Case) -> Iterator[Remark]:
@@ -126,6 +149,44 @@ def window_below_interval(case: Case) -> Iterator[Remark]:
                 f"its longest range window, {format_duration(window)}, is shorter than the interval "
                 f"{format_duration(interval)}: what happens between two evaluations is never seen",
                 "make the window at least as long as the interval",
+            )
+
+
+def age_above_lookback(case: Case) -> Iterator[Remark]:
+    """`maxSampleAge` is not below 5m: Prometheus itself gives no older sample out, so nothing is ever Stale."""
+    for path, trigger in _triggers(case):
+        age = trigger.max_sample_age
+        if age is not None and age >= _LOOKBACK:
+            yield _warn(
+                (*path, "maxSampleAge"),
+                f"maxSampleAge {format_duration(age)} is not below the {format_duration(_LOOKBACK)} for which "
+                "Prometheus gives a sample out: no sample is ever older",
+                "make it about three scrape intervals, e.g. 1m, or leave it out",
+            )
+
+
+def age_below_interval(case: Case) -> Iterator[Remark]:
+    """`maxSampleAge` is shorter than the interval: fresh samples may be taken for old ones."""
+    interval = case.policy.interval
+    for path, trigger in _triggers(case):
+        age = trigger.max_sample_age
+        if age is not None and age < interval:
+            yield _warn(
+                (*path, "maxSampleAge"),
+                f"maxSampleAge {format_duration(age)} is shorter than the interval {format_duration(interval)}: "
+                "unless it is scraped more often than that, every sample is Stale",
+                "make it about three scrape intervals",
+            )
+
+
+def no_hysteresis(case: Case) -> Iterator[Remark]:
+    """`recoverAt` is the threshold itself: that is what holds without it."""
+    for path, trigger in _triggers(case):
+        if trigger.recover_at == trigger.breach.threshold:
+            yield _warn(
+                (*path, "recoverAt"),
+                f"recoverAt {trigger.recover_at} is the threshold itself: it changes nothing",
+                "put it a little beyond, so that a value on the threshold does not flap, or leave it out",
             )
 
 
@@ -242,10 +303,14 @@ def short_quarantine(case: Case) -> Iterator[Remark]:
 RULES: Final[tuple[Rule, ...]] = (
     unknown_model_deployment,
     undeclared_target,
+    unattested,
     fires_at_once,
     never_fires,
     for_below_interval,
     window_below_interval,
+    age_above_lookback,
+    age_below_interval,
+    no_hysteresis,
     comparison_in_query,
     reversed_breach,
     outage_breaches,

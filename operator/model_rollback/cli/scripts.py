@@ -4,21 +4,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TypeVar
 
 from pydantic import ValidationError
 
 from model_rollback.api.types import format_duration
-from model_rollback.api.v1alpha1 import (
-    ModelDeployment,
-    ModelDeploymentSpec,
-    RollbackPolicy,
-)
+from model_rollback.api.v1alpha1 import ModelDeploymentSpec
 from model_rollback.api.v1alpha1.trigger import Trigger
-from model_rollback.cli.documents import STDIN, Document, Step, UnusableError, read, show_path
+from model_rollback.cli.documents import STDIN, Document, Step, UnusableError, read
 from model_rollback.cli.findings import Remark, Severity, closest, explain
-from model_rollback.cli.linting import measurement_problems
 from model_rollback.cli.notation import Mark
+from model_rollback.cli.policies import find_policy, unusable
 from model_rollback.cli.policytest import Answer, PolicyTest
 from model_rollback.core.presets import Policy, resolve_policy
 
@@ -43,7 +38,10 @@ class Script:
     def steps(self) -> int:
         """To the end of the longest series, and to the last expectation."""
         series = [
-            len(s) for a in self.test.answers for s in (a.values, a.failures, a.traffic) if s is not None
+            len(s)
+            for a in self.test.answers
+            for s in (a.values, a.failures, a.traffic, a.baseline)
+            if s is not None
         ]
         expected = [int(e.at // self.interval) + 1 for e in self.test.expect if e.at is not None]
         return max([1, *series, *expected])
@@ -61,12 +59,21 @@ def load(file: str) -> list[Script]:
     return [_script(document) for document in documents]
 
 
+def _documents(document: Document, test: PolicyTest) -> list[Document]:
+    """The file that `policy` names, or what stands there."""
+    if not isinstance(test.policy, str):
+        return [document.child("policy")]
+    folder = Path() if document.file == STDIN else Path(document.file).parent
+    return read(str(folder / test.policy))
+
+
 def _script(document: Document) -> Script:
     try:
         test = PolicyTest.model_validate(document.data)
     except ValidationError as error:
-        raise _unusable(document, explain(error, PolicyTest)) from error
-    policy, system = _load_policy(document, test)
+        raise unusable(document, explain(error, PolicyTest)) from error
+    where = f"{document.file}:{document.position(('policy',)).line}"
+    policy, system = find_policy(_documents(document, test), where)
     script = Script(
         document,
         test,
@@ -76,57 +83,8 @@ def _script(document: Document) -> Script:
     )
     problems = list(_problems(script))
     if problems:
-        raise _unusable(document, iter(problems))
+        raise unusable(document, iter(problems))
     return script
-
-
-def _unusable(document: Document, remarks: Iterator[Remark]) -> UnusableError:
-    lines = []
-    for remark in remarks:
-        position = document.position(remark.path)
-        mend = f" ({remark.mend})" if remark.mend else ""
-        field = f"{show_path(remark.path)}: " if remark.path else ""
-        lines.append(f"{document.file}:{position.line}:{position.column}: {field}{remark.message}{mend}")
-    return UnusableError("\n".join(lines))
-
-
-def _load_policy(document: Document, test: PolicyTest) -> tuple[RollbackPolicy, ModelDeployment | None]:
-    where = f"{document.file}:{document.position(('policy',)).line}"
-    if isinstance(test.policy, str):
-        folder = Path() if document.file == STDIN else Path(document.file).parent
-        documents = read(str(folder / test.policy))
-    else:
-        documents = [document.child("policy")]
-    policies = [d for d in documents if _kind(d) == "RollbackPolicy"]
-    if len(policies) != 1:
-        raise UnusableError(
-            f"{where}: policy must name exactly one RollbackPolicy, this names {len(policies)}"
-        )
-    policy = _validated(policies[0], RollbackPolicy)
-    problems = list(measurement_problems(policy, policies[0].data))
-    if problems:
-        raise _unusable(policies[0], iter(problems))
-    wanted = policy.spec.model_deployment_ref.name
-    for candidate in documents:
-        if _kind(candidate) == "ModelDeployment":
-            system = _validated(candidate, ModelDeployment)
-            if system.metadata.name == wanted:
-                return policy, system
-    return policy, None
-
-
-def _kind(document: Document) -> str:
-    return str(document.data.get("kind", "")) if isinstance(document.data, dict) else ""
-
-
-M = TypeVar("M", RollbackPolicy, ModelDeployment)
-
-
-def _validated(document: Document, model: type[M]) -> M:
-    try:
-        return model.model_validate(document.data)
-    except ValidationError as error:
-        raise _unusable(document, explain(error, model)) from error
 
 
 def _problems(script: Script) -> Iterator[Remark]:
@@ -158,19 +116,26 @@ def _unknown_trigger(path: tuple[Step, ...], name: str, known: list[str]) -> Rem
 
 
 def _answer_problems(path: tuple[Step, ...], answer: Answer, trigger: Trigger) -> Iterator[Remark]:
-    if answer.traffic is not None and getattr(trigger, "traffic", None) is None:
-        yield Remark(
-            Severity.ERROR,
-            (*path, "traffic"),
-            f"trigger {trigger.name!r} does not ask for traffic",
-            "take this away, or give the trigger traffic: {query: …, atLeast: …}",
+    def problem(field: str, message: str, mend: str) -> Remark:
+        return Remark(Severity.ERROR, (*path, field), f"{message} trigger {trigger.name!r}", mend)
+
+    if answer.traffic is not None and trigger.traffic is None:
+        yield problem(
+            "traffic",
+            "no traffic is asked for by",
+            "take it away, or give the trigger traffic: {query: …, atLeast: …}",
         )
-    if Mark.OLD in (answer.values or ()) and getattr(trigger, "max_sample_age", None) is None:
-        yield Remark(
-            Severity.ERROR,
-            (*path, "values"),
-            f"no sample is old to trigger {trigger.name!r}: it has no maxSampleAge",
-            "write the value or _, or give the trigger maxSampleAge: 2m",
+    if answer.baseline is not None and trigger.breach.baseline is None:
+        yield problem(
+            "baseline",
+            "nothing is compared with a baseline by",
+            "take it away; breach: {operator: DropsBy, …} has one",
+        )
+    if Mark.OLD in (answer.values or ()) and trigger.max_sample_age is None:
+        yield problem(
+            "values",
+            "without maxSampleAge no sample is old to",
+            "write the value or _, or give it maxSampleAge: 2m",
         )
 
 
@@ -178,11 +143,8 @@ def _twice(answers: list[Answer]) -> Iterator[Remark]:
     """The same series, or the failures of one trigger, in two entries."""
     seen: set[tuple[str, str, str]] = set()
     for index, answer in enumerate(answers):
-        for what, given in (
-            ("values", answer.values),
-            ("traffic", answer.traffic),
-            ("failures", answer.failures),
-        ):
+        for what in ("values", "traffic", "baseline", "failures"):
+            given = getattr(answer, what)
             labels = "" if what == "failures" else repr(sorted((answer.series or {}).items()))
             if given is not None and (answer.trigger, what, labels) in seen:
                 yield Remark(

@@ -10,15 +10,16 @@ from datetime import datetime, timedelta
 
 from model_rollback.api.conditions import find_condition
 from model_rollback.api.v1alpha1 import RollbackPolicyStatus
-from model_rollback.cli.answering import asked_of
 from model_rollback.cli.stage import Stage, finished, reverted
+from model_rollback.core.candidates import choose
 from model_rollback.core.decide import Decision, Start, decide
 from model_rollback.core.gates import Observation
 from model_rollback.core.measure import measure
 from model_rollback.core.plan import resolve_procedure, rollback_name
 from model_rollback.core.presets import Policy
-from model_rollback.core.questions import Answers
+from model_rollback.core.questions import Answers, Questions, questions_of
 from model_rollback.core.triggers import TriggerMemory, advance, consume
+from model_rollback.core.versions import find_recorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +50,23 @@ class Simulation:
         self._status = RollbackPolicyStatus()
         self._memories: dict[str, TriggerMemory] = {}
         self._done_at: datetime | None = None
+        self._asked: tuple[Stage, Mapping[str, Questions]] | None = None
+
+    def questions(self, now: datetime) -> Mapping[str, Questions]:
+        """Trigger → all that it may ask at that moment."""
+        if self._asked is None or self._asked[0] is not self._stage:
+            target = choose(self._policy.target, self._stage.spec, self._stage.status, now=now).candidate
+            recorded = find_recorded(self._stage.status, target.digest) if target is not None else None
+            seen = recorded.last_seen if recorded is not None else None
+            asked = {
+                t.name: questions_of(t, clock_runs=True, target_seen=seen) for t in self._policy.triggers
+            }
+            self._asked = (self._stage, asked)
+        return self._asked[1]
 
     def tick(self, now: datetime, answers: Mapping[str, Answers]) -> Tick:
-        """One evaluation. `answers`: trigger → what its questions were answered with."""
+        """One evaluation. `answers`: trigger → what its `questions` were answered with."""
+        questions = self.questions(now)
         if self._done_at is not None and now >= self._done_at:
             self._stage = finished(self._stage, self._stage.status.active_rollback, at=self._done_at)
             self._done_at = None
@@ -59,7 +74,7 @@ class Simulation:
             trigger.name: advance(
                 trigger,
                 self._memories.get(trigger.name),
-                measure(trigger, asked_of(trigger), answers[trigger.name], now=now),
+                measure(trigger, questions[trigger.name], answers[trigger.name], now=now),
                 now=now,
                 interval=self._interval,
                 episode=self._stage.status.episode,
@@ -67,6 +82,8 @@ class Simulation:
             for trigger in self._policy.triggers
         }
         memories = self._memories
+        if not self._reverts and not self._may_matter():
+            return Tick(now, memories, None, "", "")
         decision = self._decide(now)
         armed = find_condition(decision.status.conditions, "Armed")
         blocked = armed is not None and armed.status == "False"
@@ -81,6 +98,14 @@ class Simulation:
             decision.start,
             armed.reason if armed is not None and blocked else "",
             armed.message if armed is not None and blocked else "",
+        )
+
+    def _may_matter(self) -> bool:
+        """Whether deciding may come to anything new; over a month of history, it mostly may not."""
+        written = {t.name: (t.state, t.consumed_by) for t in self._status.triggers}
+        return any(
+            written.get(name) != (m.state, m.consumed_by) or (m.state == "Breached" and not m.consumed_by)
+            for name, m in self._memories.items()
         )
 
     def _decide(self, now: datetime) -> Decision:

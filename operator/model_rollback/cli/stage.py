@@ -26,7 +26,7 @@ PREVIOUS: Final = "previous"
 """What the two versions are called where nobody names them."""
 
 _AGE: Final = timedelta(days=1)
-"""Each version was live for this long before the next one; so the current one appeared that long ago."""
+"""Each version was live for this long before the next one."""
 
 _FOREVER: Final = timedelta(days=3650)
 
@@ -54,18 +54,21 @@ def set_stage(
     current: str = CURRENT,
     verified: Sequence[str] | None = None,
     quarantined: Sequence[str] = (),
+    replaced_at: datetime | None = None,
 ) -> Stage:
     """`current` is live and recorded, then `verified` (newest first) and `quarantined`.
 
     Args:
         verified: None: `previous`, unless the ModelDeployment declares a Verified version.
+        replaced_at: when `current` took the place of the one before. Default: a day ago.
     """
     spec = system or any_system(policy.model_deployment_ref.name)
     if verified is None:
         verified = () if any(v.safe == "Verified" for v in spec.versions) else (PREVIOUS,)
     names = list(dict.fromkeys([current, *verified, *quarantined]))
+    began = replaced_at if replaced_at is not None else now - _AGE
     history = tuple(
-        _recorded(spec, name, safe=name in verified, seen=now - (age + 1) * _AGE, live=name == current)
+        _recorded(spec, name, safe=name in verified, seen=began - age * _AGE, live=name == current)
         for age, name in enumerate(names)
     )
     digests = {v.version: v.digest for v in history}
@@ -75,7 +78,7 @@ def set_stage(
         )
         for name in quarantined
     )
-    live = _live(spec, _shown(spec, current), now - _AGE)
+    live = _live(spec, _shown(spec, current), began)
     status = ModelDeploymentStatus(
         current_version=current,
         current_digest=digests[current],

@@ -94,7 +94,7 @@ def play(script: Script) -> Played:
     ticks = []
     for step in range(script.steps):
         now = script.test.start + step * script.interval
-        ticks.append(simulation.tick(now, answering.at(step, now)))
+        ticks.append(simulation.tick(now, answering.at(step, now, simulation.questions(now))))
     checks = tuple(
         _check(script, ticks, index, expected) for index, expected in enumerate(script.test.expect)
     )

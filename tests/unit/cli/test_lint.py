@@ -53,6 +53,11 @@ CASES = [
     Case(
         "undeclared-target", {"spec.target": {"strategy": "Pinned", "version": "v12"}}, "spec.target.version"
     ),
+    Case("undeclared-target", {"spec.target": {"fallbacks": ["v12"]}}, "spec.target.fallbacks[0]"),
+    Case("unattested", {"spec.target": {"requires": ["bias-audit"]}}, "spec.target.requires[0]"),
+    Case("age-above-lookback", {f"{TRIGGER}.maxSampleAge": "5m"}, "spec.triggers[0].maxSampleAge"),
+    Case("age-below-interval", {f"{TRIGGER}.maxSampleAge": "10s"}, "spec.triggers[0].maxSampleAge"),
+    Case("no-hysteresis", {f"{TRIGGER}.recoverAt": "0.90"}, "spec.triggers[0].recoverAt"),
     Case("fires-at-once", {f"{TRIGGER}.for": ABSENT}, "spec.triggers[0]"),
     Case("never-fires", {f"{TRIGGER}.maxHold": "10s"}, "spec.triggers[0].maxHold", "error"),
     Case("for-below-interval", {f"{TRIGGER}.for": "10s"}, "spec.triggers[0].for"),
@@ -177,6 +182,22 @@ def test_a_mistyped_preset_is_told_with_the_name_that_was_meant(tmp_path):
     assert "spec.triggers[0].preset: is 'KServeLatencyP59', and there is no such preset" in outcome.out
     assert f"{file}:8:5: error [preset]" in outcome.out
     assert "    did you mean KServeLatencyP95?" in outcome.out.splitlines()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {f"{TRIGGER}.traffic": {"query": "sum(", "atLeast": "5"}},
+        {f"{TRIGGER}.breach": {"operator": "DropsBy", "threshold": "10%", "baseline": {"query": "sum("}}},
+    ],
+    ids=["traffic", "baseline"],
+)
+def test_every_query_is_checked(change: Document):
+    code, findings = lint(with_fields(ROLLBACK_POLICY, change))
+
+    assert code == 1
+    assert [f["rule"] for f in findings] == ["promql"]
+    assert "is not valid PromQL" in findings[0]["message"]
 
 
 def test_other_kinds_are_passed_over_with_a_note():

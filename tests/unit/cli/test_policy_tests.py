@@ -83,6 +83,87 @@ def test_the_policys_own_words_make_a_breach_of_silence():
     )
 
 
+def test_old_samples_are_stale_and_no_breach():
+    aged = policy(**{f"{TRIGGER}.maxSampleAge": "1m"})
+    holds(
+        state("1m", "Stale", reason="Stale"),
+        state("2m15s", "Pending"),
+        {"never": "rollback"},
+        policy=aged,
+        values="0.95x4 old x5 0.81 old x20",
+    )
+
+
+def test_without_traffic_nothing_is_judged():
+    busy = policy(**{f"{TRIGGER}.traffic": {"query": "sum(rate(requests_total[5m]))", "atLeast": "5"}})
+    answers = [
+        {"trigger": "accuracy", "values": "0.81x32"},
+        {"trigger": "accuracy", "traffic": "10x4 0x8 10x20"},
+    ]
+    holds(
+        state("45s", "Pending"),
+        state("1m", "LowTraffic", reason="LowTraffic"),
+        state("3m", "Pending"),
+        state("4m15s", "Breached"),
+        {"at": "4m15s", "rollback": {}},
+        policy=busy,
+        answers=answers,
+    )
+
+
+@pytest.mark.parametrize(
+    ("baseline", "answers"),
+    [
+        ({"offset": "1m"}, {"values": "0.95x8 0.80x4"}),
+        ({"query": "champion"}, {"values": "0.95x8 0.80x4", "baseline": "0.95x12"}),
+        ({"version": "Target"}, {"values": "0.95x8 0.80x4", "baseline": "0.95x12"}),
+    ],
+    ids=["offset", "query", "version"],
+)
+def test_a_relative_breach_has_its_baseline(baseline: Document, answers: Document):
+    drop = {"operator": "DropsBy", "threshold": "10%", "baseline": baseline}
+    holds(
+        state("1m45s", "Healthy"),
+        state("2m", "Breached", reason="ThresholdExceeded"),
+        {"at": "2m", "rollback": {}},
+        policy=policy(**{f"{TRIGGER}.breach": drop, f"{TRIGGER}.for": "0s"}),
+        answers=[{"trigger": "accuracy", **answers}],
+    )
+
+
+def test_a_baseline_of_which_nothing_is_said_is_no_data():
+    drop = {"operator": "DropsBy", "threshold": "10%", "baseline": {"query": "champion"}}
+    holds(state("0s", "NoData"), {"never": "rollback"}, policy=policy(**{f"{TRIGGER}.breach": drop}))
+
+
+def test_freeze_windows_have_a_clock():
+    friday = {"freezeWindows": [{"schedule": "0 16 * * 5", "duration": "62h", "timeZone": "Europe/London"}]}
+    frozen = policy(spec__guards=friday)
+    holds(
+        {"at": "3m", "blocked": "FrozenWindow"},
+        {"never": "rollback"},
+        policy=frozen,
+        start="2026-01-09T17:00:00Z",
+    )
+    holds({"at": "3m", "rollback": {}}, policy=frozen, start="2026-01-12T10:00:00Z")
+
+
+def test_the_budget_of_rollbacks():
+    budget = policy(spec__guards={"cooldown": "0s", "maxRollbacks": {"count": 1, "per": "24h"}})
+    holds(
+        {"at": "3m", "rollback": {"to": "v12"}},
+        {"at": "30m", "blocked": "RollbackBudgetExhausted"},
+        policy=budget,
+        values="0.95x4 0.81x12 0.95x16 0.81x100",
+        versions={"current": "v13", "verified": ["v12", "v11"]},
+    )
+
+
+def test_attestations_come_from_the_declared_versions():
+    audited = policy(spec__target={"requires": ["bias-audit"]})
+    holds({"at": "3m", "blocked": "NoSafeTarget"}, {"never": "rollback"}, policy=audited)
+
+
 def test_one_bad_series_of_several_is_enough_and_other_series_do_not_count():
     mine = policy(**{f"{TRIGGER}.series": {"model": "recommender"}, f"{TRIGGER}.for": "0s"})
 
@@ -244,14 +325,15 @@ def test_json_and_junit():
         ({"expect": [{"at": "15s", "trigger": "accuracy", "state": "Sick"}]}, "'Sick' is none of"),
         ({"expect": [{"trigger": "accuracy", "state": "Pending"}]}, "at says at which step"),
         ({"expect": [{"at": "15s", "rollback": {}, "blocked": "Suspended"}]}, "exactly one of"),
-        ({"answers": [{"trigger": "accuracy"}]}, "give values, failures or traffic"),
+        ({"answers": [{"trigger": "accuracy"}]}, "give values, failures, traffic or baseline"),
         ({"answers": [{"trigger": "latency", "values": "1"}]}, "no trigger 'latency'"),
         ({"answers": [{"trigger": "accuracy", "values": "0.9y3"}]}, "'0.9y3' is no value"),
-        ({"answers": [{"trigger": "accuracy", "values": "old"}]}, "it has no maxSampleAge"),
-        ({"answers": [{"trigger": "accuracy", "traffic": "1"}]}, "does not ask for traffic"),
+        ({"answers": [{"trigger": "accuracy", "values": "old"}]}, "without maxSampleAge no sample is old"),
+        ({"answers": [{"trigger": "accuracy", "traffic": "1"}]}, "no traffic is asked for by"),
+        ({"answers": [{"trigger": "accuracy", "baseline": "1"}]}, "nothing is compared with a baseline"),
         ({"answers": [{"trigger": "accuracy", "values": "1"}] * 2}, "has values for the same series already"),
         ({"policy": "none.yaml"}, "none.yaml: it cannot be read"),
-        ({"policy": {"kind": "ModelDeployment"}}, "exactly one RollbackPolicy, this names 0"),
+        ({"policy": {"kind": "ModelDeployment"}}, "exactly one RollbackPolicy in it, not 0"),
         ({"policy": with_fields(ROLLBACK_POLICY, {f"{TRIGGER}.for": "2d"})}, "spec.triggers[0].for"),
         ({"policy": with_fields(ROLLBACK_POLICY, {f"{TRIGGER}.query": "sum("})}, "not valid PromQL"),
         ({"start": "yesterday"}, "start: 'yesterday' is not a time"),
