@@ -15,7 +15,8 @@ from model_rollback.adapters.events import EventRecorder
 from model_rollback.adapters.http import Endpoint
 from model_rollback.adapters.metrics import PrometheusSource
 from model_rollback.adapters.objects import ClusterObjects, Paths
-from model_rollback.adapters.probes import ServiceProbes
+from model_rollback.adapters.probes.http import ServiceProbes
+from model_rollback.adapters.probes.logs import ClusterPodLogs
 from model_rollback.adapters.sources import make_source
 from model_rollback.adapters.watches import ClusterWatches
 from model_rollback.engine.runtime import Runtime
@@ -82,6 +83,7 @@ class App:
             watches=ClusterWatches(connection, paths, namespaces=self._settings.namespaces),
             sources=sources,
             http=ServiceProbes(self._settings.probes.overrides()),
+            logs=ClusterPodLogs(connection, paths),
             recorder=recorder,
             clock=self._clock,
             epoch=_EPOCH,

@@ -4,7 +4,7 @@ Implementations live in `adapters`; tests may bring their own where the real thi
 """
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
@@ -160,6 +160,43 @@ class HttpProbes(Protocol):
 
     async def ask(self, namespace: str, probe: HttpProbe, expected_version: str) -> ProbeAnswer:
         """One request, no redirects, bounded in time and size. Raises nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogStream:
+    """The log of one life of one container. `previous`: it has been started again since."""
+
+    pod: str
+    uid: str
+    container: str
+    life: int
+    previous: bool = field(default=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line and when it was written (UTC)."""
+
+    at: datetime
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogPart:
+    """A piece of a log, oldest line first. `more`: it was cut, and the next piece begins with its last moment."""
+
+    lines: tuple[LogLine, ...]
+    more: bool = False
+
+
+class PodLogs(Protocol):
+    """Reads what pods have logged. All raise the subclasses of `ClusterError`."""
+
+    async def streams(self, namespace: str, selector: Object, container: str = "") -> Sequence[LogStream]:
+        """Logs of the pods that a LabelSelector selects, those under deletion left out; `container` empty: of all."""
+
+    async def read(self, namespace: str, stream: LogStream, since: datetime) -> LogPart:
+        """What was written at or after `since`, which is taken in whole seconds; bounded in time and size."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,9 @@ IN_A_WATCHED_NAMESPACE = {
     ("create", OURS, "rollbacks"),
     *((verb, "apps", "deployments") for verb in ("get", "list", "watch", "patch")),
     *((verb, "apps", "controllerrevisions") for verb in ("get", "create")),
+    ("list", "", "pods"),
+    ("get", "", "pods/log"),
+    *((verb, "batch", "jobs") for verb in ("get", "create")),
     *((verb, "events.k8s.io", "events") for verb in ("create", "patch")),
 }
 IN_THE_WHOLE_CLUSTER = {

@@ -1,6 +1,6 @@
 {{/*
 What the operator may do in a namespace that it works in, each rule with the code that needs it.
-It may not: read Secrets or ConfigMaps, create or delete workloads, change specs of its own kinds, delete a record.
+It may not: read Secrets or ConfigMaps, create workloads but for a probe's Job, delete any, change specs of its own kinds, delete a record.
 */}}
 {{- define "model-rollback-operator.rules" -}}
 # handlers and engine/store: list and watch the objects of people, read one again before a write
@@ -23,6 +23,17 @@ It may not: read Secrets or ConfigMaps, create or delete workloads, change specs
 # loses nothing. Garbage collection deletes them with their ModelDeployment
 - apiGroups: [apps]
   resources: [controllerrevisions]
+  verbs: [get, create]
+# adapters/probes/logs: a logs probe finds a component's pods by its selector and reads what they have written
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [list]
+- apiGroups: [""]
+  resources: [pods/log]
+  verbs: [get]
+# engine/probes/job: a job probe makes a Job and waits for it; garbage collection deletes it with its Rollback
+- apiGroups: [batch]
+  resources: [jobs]
   verbs: [get, create]
 # adapters/events: one Event per transition, and patch counts it on in its series
 - apiGroups: [events.k8s.io]

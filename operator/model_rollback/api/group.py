@@ -19,6 +19,9 @@ ANNOTATION_LAST_WRITE: Final = f"{GROUP}/last-write"
 ANNOTATION_EVIDENCE: Final = f"{GROUP}/evidence"
 """On a Rollback: the evidence of the breach, as JSON, from its creation until its plan records it in the status."""
 
+ANNOTATION_ROLLBACK: Final = f"{GROUP}/rollback"
+"""On a Job of ours: the Rollback that it was made for."""
+
 LABEL_MODEL_DEPLOYMENT: Final = f"{GROUP}/model-deployment"
 LABEL_POLICY: Final = f"{GROUP}/policy"
 LABEL_VERSION: Final = f"{GROUP}/version"

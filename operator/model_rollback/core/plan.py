@@ -92,7 +92,7 @@ def resolve_procedure(policy: Policy, breached: Sequence[str]) -> Procedure:
     probes = tuple(validation.probes) or _default_probes(breached)
     named = {p.trigger for p in probes if p.trigger is not None}
     triggers = tuple(t for t in policy.triggers if t.name in named)
-    settle = validation.settle if validation.settle is not None else default_settle(policy.triggers)
+    settle = validation.settle if validation.settle is not None else default_settle(policy.triggers, probes)
     return Procedure(
         step_timeout=policy.execution.step_timeout,
         on_failure=policy.execution.on_failure,
@@ -132,9 +132,10 @@ def _probe_name(trigger: str) -> str:
     return name if len(name) <= 63 else f"{name[:54]}-{digest(trigger)[:8]}"
 
 
-def default_settle(triggers: Sequence[Trigger]) -> timedelta:
-    """The longest range window that any trigger looks back over, at least a minute."""
-    return max([_MIN_SETTLE, *(longest_range(t.query) for t in triggers)])
+def default_settle(triggers: Sequence[Trigger], probes: Sequence[Probe] = ()) -> timedelta:
+    """The longest range window that any trigger or metric probe looks back over, at least a minute."""
+    queries = [t.query for t in triggers] + [p.metric.query for p in probes if p.metric is not None]
+    return max([_MIN_SETTLE, *map(longest_range, queries)])
 
 
 def plan_hash(targets: Sequence[PlannedTarget], steps: Sequence[Step], procedure: Procedure) -> str:

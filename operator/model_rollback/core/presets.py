@@ -20,10 +20,10 @@ class Policy(RollbackPolicySpec):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong with what a trigger measures.
+    """What is wrong with what a trigger or a metric probe measures.
 
     Attributes:
-        trigger: its name. path: below `spec`, e.g. `("triggers", 0, "preset")`.
+        trigger: its name; empty for a probe. path: below `spec`, e.g. `("triggers", 0, "preset")`.
         mend: how to mend it; may be empty.
     """
 
@@ -34,7 +34,8 @@ class Problem:
 
     def __str__(self) -> str:
         where = ".".join(str(part) for part in ("spec", *self.path))
-        return f"trigger {self.trigger!r}: {where} {self.message}{f'; {self.mend}' if self.mend else ''}"
+        of = f"trigger {self.trigger!r}: " if self.trigger else ""
+        return f"{of}{where} {self.message}{f'; {self.mend}' if self.mend else ''}"
 
 
 def resolve_policy(spec: RollbackPolicySpec) -> Policy:
@@ -55,6 +56,11 @@ def problems_of(spec: RollbackPolicySpec) -> Iterator[Problem]:
     for index, trigger in enumerate(spec.triggers):
         for field, message, mend in _problems(trigger):
             yield Problem(trigger.name, ("triggers", index, *field.split(".")), message, mend)
+    for index, probe in enumerate(spec.validation.probes):
+        fault = find_fault(probe.metric.query) if probe.metric is not None else None
+        if fault is not None:
+            path = ("validation", "probes", index, "metric", "query")
+            yield Problem("", path, f"is not valid PromQL: {fault}")
 
 
 def _problems(trigger: TriggerSpec) -> Iterator[tuple[str, str, str]]:

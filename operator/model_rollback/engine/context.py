@@ -20,7 +20,7 @@ from model_rollback.engine.held import named, write_status
 from model_rollback.engine.store import Key, PolicyEntry, RollbackEntry, Store, SystemEntry
 from model_rollback.engine.targets import ref_of
 from model_rollback.errors import NotFound
-from model_rollback.ports import Clock, HttpProbes, MetricsSource, Object, ObjectRef, Objects
+from model_rollback.ports import Clock, HttpProbes, MetricsSource, Object, ObjectRef, Objects, PodLogs
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,7 @@ class World:
     clock: Clock
     sources: Mapping[str, MetricsSource]
     http: HttpProbes
+    logs: PodLogs
     announcer: Announcer
     look_at_targets: Callable[[Key], Awaitable[None]]
     introduce_policy: Callable[[Object], None]

@@ -24,6 +24,7 @@ from model_rollback.ports import (
     Object,
     ObjectRef,
     Objects,
+    PodLogs,
     Recorder,
     Watches,
 )
@@ -41,6 +42,7 @@ class Runtime:
         watches: Watches,
         sources: Mapping[str, MetricsSource],
         http: HttpProbes,
+        logs: PodLogs,
         recorder: Recorder,
         clock: Clock,
         epoch: int,
@@ -57,6 +59,7 @@ class Runtime:
             clock,
             sources,
             http,
+            logs,
             announcer,
             look_at_targets=self.targets.refresh,
             introduce_policy=lambda body: self.on_policy(body, deleted=False),

@@ -8,8 +8,11 @@ from model_rollback.api.v1alpha1.rollback import Step
 from model_rollback.core import machine
 from model_rollback.engine.context import Context, Pause
 from model_rollback.engine.giving_up import give_up
+from model_rollback.engine.probes import Surroundings
+from model_rollback.engine.targets import ref_of
 from model_rollback.engine.validation import MISSES, Validator
 from model_rollback.errors import ClusterError
+from model_rollback.ports import ObjectRef
 
 _HOLE = 3
 
@@ -48,14 +51,30 @@ class Validating:
 
     async def _begin(self, step: Step) -> Validator:
         c = self._c
+        began = step.started_at or c.now()
         self._validator = Validator(
-            c.system.ref.namespace, c.served, c.procedure, c.world.sources, c.world.http
+            Surroundings(
+                rollback=c.rollback.ref,
+                uid=c.rollback.uid,
+                version=c.served,
+                procedure=c.procedure,
+                began=began,
+                target=self._target,
+                sources=c.world.sources,
+                http=c.world.http,
+                logs=c.world.logs,
+                objects=c.world.objects,
+            )
         )
-        self._next_round = (step.started_at or c.now()) + c.procedure.settle
+        self._next_round = began + c.procedure.settle
         if c.status.passing_since is not None:
             # Nobody looked while this process was away.
             await c.write(lambda s: machine.probed(s, passing_since=None))
         return self._validator
+
+    def _target(self, name: str) -> ObjectRef | None:
+        component = self._c.component(name)
+        return ref_of(self._c.system.ref.namespace, component) if component is not None else None
 
     def _newer_deploy(self) -> str:
         """A component that holds neither what was put back nor what was judged bad is somebody's newer deploy."""
@@ -78,7 +97,11 @@ class Validating:
         passed = not obstacle and all(a.state == "Passed" for a in answers)
         since = self._passing_since(now) if passed else None
         self._next_round, self._last_round = now + c.procedure.interval, now
-        await c.write(lambda s: machine.probed(s, validation=answers, passing_since=since))
+        enough = since is not None and now - since >= c.procedure.duration
+        failed = any(a.state == "Failed" for a in answers)
+        # The record keeps what was said at the end; in between only news are written.
+        said = validator.latest if enough or failed else answers
+        await c.write(lambda s: machine.probed(s, validation=said, passing_since=since))
         broken = "; ".join(f"{a.probe}: {a.message}" for a in answers if a.state == "Failed")
         if broken:
             c.tell(Reason.VALIDATION_FAILED, broken)
@@ -87,7 +110,7 @@ class Validating:
         if self._held_back >= MISSES:
             await c.halt(step.name, Reason.TARGET_CHANGED, obstacle)
             return None
-        if since is not None and now - since >= c.procedure.duration:
+        if enough:
             await c.write(lambda s: machine.validated(s, at=now))
             c.tell(
                 Reason.VALIDATION_PASSED,

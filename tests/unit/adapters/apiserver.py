@@ -14,7 +14,12 @@ from tests.unit.adapters.serving import answer, talking
 
 Step = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
-DISCOVERY = {"resources": [{"name": "configmaps", "kind": "ConfigMap", "namespaced": True}]}
+DISCOVERY = {
+    "resources": [
+        {"name": "configmaps", "kind": "ConfigMap", "namespaced": True},
+        {"name": "pods", "kind": "Pod", "namespaced": True},
+    ]
+}
 
 
 class Script:

@@ -161,6 +161,7 @@ FOR: Final = "spec.triggers.0.for"
 PROBES: Final = "spec.validation.probes"
 WINDOWS: Final = "spec.guards.freezeWindows"
 FREEZE: Final = {"schedule": "0 0 24 12 *", "duration": "48h", "timeZone": "Europe/London"}
+SMOKE: Final[Document] = {"spec": {"containers": [{"name": "smoke", "image": "registry.example/smoke:1"}]}}
 HTTP: Final[Document] = {"service": "recommender", "port": 8080}
 
 MODEL_DEPLOYMENTS: Final = (
@@ -361,7 +362,27 @@ ROLLBACK_POLICIES: Final = (
         {"name": "ready", "readiness": {}},
         {"name": "answers", "http": {**HTTP, "expectVersion": {"jsonPath": "$.models[0].version"}}},
         {"name": "recovered", "trigger": "accuracy"},
+        {"name": "engagement", "metric": {
+            "query": "avg(engagement)", "series": {"m": "r"}, "breach": {"operator": "LessThan", "threshold": "0.1"},
+        }},
+        {"name": "quiet", "logs": {"component": "model", "container": "server", "pattern": "(?i)out of memory$"}},
+        {"name": "smoke", "job": {"template": SMOKE, "timeout": "30s"}},
     ]}),
+    Row("a metric probe without breach", P, {PROBES: [{"name": "a", "metric": {"query": "up"}}]}, "breach"),
+    Row("a logs probe without component", P, {PROBES: [{"name": "a", "logs": {"pattern": "x"}}]}, "component"),
+    *(
+        Row(f"a log pattern {pattern[:9]!r}", P, {PROBES: [
+            {"name": "a", "logs": {"component": "model", "pattern": pattern}},
+        ]}, "pattern")
+        for pattern in ("", "(", "(?=x)", "a{2000}", "(a)\\1", "x" * 257)
+    ),
+    Row("maxMatches -1", P, {PROBES: [
+        {"name": "a", "logs": {"component": "model", "pattern": "x", "maxMatches": -1}},
+    ]}, "maxMatches"),
+    Row("a job probe without template", P, {PROBES: [{"name": "a", "job": {}}]}, "template"),
+    Row("a job that runs for two days", P, {PROBES: [
+        {"name": "a", "job": {"template": SMOKE, "timeout": "48h"}},
+    ]}, "timeout"),
     Row("a probe of no kind", P, {PROBES: [{"name": "a"}]}, "probe"),
     Row("a probe of two kinds", P, {PROBES: [{"name": "a", "readiness": {}, "trigger": "accuracy"}]}, "probe"),
     Row("a probe of an unknown trigger", P, {PROBES: [{"name": "a", "trigger": "nope"}]}, "probe"),

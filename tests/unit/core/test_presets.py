@@ -144,3 +144,12 @@ def test_lint_hears_of_every_problem():
     )
 
     assert [p.path for p in problems_of(spec)] == [("triggers", 0, "preset"), ("triggers", 1, "query")]
+
+
+def test_the_query_of_a_metric_probe_is_checked_too():
+    spec = policy({"name": "t", "query": "up", "breach": ABOVE})
+    probe = {"name": "p", "metric": {"query": "sum(", "breach": ABOVE}}
+    fields = spec.model_dump(by_alias=True, exclude_none=True) | {"validation": {"probes": [probe]}}
+
+    with pytest.raises(ValueError, match=r"^spec\.validation\.probes\.0\.metric\.query is not valid PromQL"):
+        resolve_policy(type(spec).model_validate(fields))

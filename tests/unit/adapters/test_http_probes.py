@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from pytest_httpserver import HTTPServer
 
-from model_rollback.adapters import probes
-from model_rollback.adapters.probes import ServiceProbes, judge_version, parse_overrides, refused_address
+from model_rollback.adapters.probes import http as probes
+from model_rollback.adapters.probes.http import ServiceProbes, judge_version, parse_overrides, refused_address
 from model_rollback.api.v1alpha1.probe import ExpectVersion, HttpProbe
 from model_rollback.ports import ProbeAnswer
 from tests.unit.adapters.serving import answer, talking
