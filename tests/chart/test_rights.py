@@ -13,11 +13,22 @@ RBAC = "rbac.authorization.k8s.io"
 
 KINDS = ("modeldeployments", "rollbackpolicies", "rollbacks")
 
+TARGETS = (
+    ("apps", "daemonsets"),
+    ("apps", "deployments"),
+    ("apps", "statefulsets"),
+    ("batch", "cronjobs"),
+    ("", "configmaps"),
+    ("argoproj.io", "rollouts"),
+    ("ray.io", "rayservices"),
+    ("serving.kserve.io", "inferenceservices"),
+)
+
 IN_A_WATCHED_NAMESPACE = {
     *((verb, OURS, kind) for kind in KINDS for verb in ("get", "list", "watch")),
     *(("patch", OURS, f"{kind}/status") for kind in KINDS),
     ("create", OURS, "rollbacks"),
-    *((verb, "apps", "deployments") for verb in ("get", "list", "watch", "patch")),
+    *((verb, *kind) for kind in TARGETS for verb in ("get", "list", "watch", "patch")),
     *((verb, "apps", "controllerrevisions") for verb in ("get", "create")),
     ("list", "", "pods"),
     ("get", "", "pods/log"),
@@ -42,7 +53,7 @@ FORBIDDEN = [
     ("update", "apps", "deployments"),
     ("create", "apps", "deployments"),
     ("delete", "apps", "deployments"),
-    ("patch", "apps", "statefulsets"),
+    ("create", "apps", "statefulsets"),
     ("patch", "apps", "replicasets"),
     ("delete", "apps", "controllerrevisions"),
     ("create", "", "pods"),
@@ -52,7 +63,9 @@ FORBIDDEN = [
     ("get", "", "secrets"),
     ("list", "", "secrets"),
     ("patch", "", "secrets"),
-    ("get", "", "configmaps"),
+    ("create", "", "configmaps"),
+    ("create", "batch", "cronjobs"),
+    ("create", "", "secrets"),
     ("create", "", "serviceaccounts/token"),
     ("impersonate", "", "users"),
     ("impersonate", "", "groups"),

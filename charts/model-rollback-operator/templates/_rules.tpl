@@ -1,6 +1,7 @@
 {{/*
 What the operator may do in a namespace that it works in, each rule with the code that needs it.
-It may not: read Secrets or ConfigMaps, create workloads but for a probe's Job, delete any, change specs of its own kinds, delete a record.
+It may not: create workloads but for a probe's Job, delete any, change specs of its own kinds, delete a record; and, unless
+rbac.secrets says so, neither read nor write Secrets.
 */}}
 {{- define "model-rollback-operator.rules" -}}
 # handlers and engine/store: list and watch the objects of people, read one again before a write
@@ -16,9 +17,42 @@ It may not: read Secrets or ConfigMaps, create workloads but for a probe's Job, 
   resources: [modeldeployments/status, rollbackpolicies/status, rollbacks/status]
   verbs: [patch]
 # adapters/objects: watch the targets; preflight is a dry-run patch, a revert is one JSON Patch
+# presets/targets: the kinds that a preset knows; kinds without one come with rbac.extraTargets
 - apiGroups: [apps]
-  resources: [deployments]
+  resources: [daemonsets, deployments, statefulsets]
   verbs: [get, list, watch, patch]
+# CronJobs: pipelines
+- apiGroups: [batch]
+  resources: [cronjobs]
+  verbs: [get, list, watch, patch]
+# ConfigMaps: configuration in files
+- apiGroups: [""]
+  resources: [configmaps]
+  verbs: [get, list, watch, patch]
+# Argo Rollouts
+- apiGroups: [argoproj.io]
+  resources: [rollouts]
+  verbs: [get, list, watch, patch]
+# KubeRay
+- apiGroups: [ray.io]
+  resources: [rayservices]
+  verbs: [get, list, watch, patch]
+# KServe
+- apiGroups: [serving.kserve.io]
+  resources: [inferenceservices]
+  verbs: [get, list, watch, patch]
+{{- if .Values.rbac.secrets }}
+# engine/revisions: a Secret as a target; its values of each version are kept in a Secret
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get, list, watch, patch, create]
+{{- end }}
+{{- range .Values.rbac.extraTargets }}
+# presets of the user's own, and explicit pins
+- apiGroups: [{{ .apiGroup | quote }}]
+  resources: {{ toJson .resources }}
+  verbs: [get, list, watch, patch]
+{{- end }}
 # engine/revisions: pod templates of recorded versions are kept in ControllerRevisions, so that a pruned ReplicaSet
 # loses nothing. Garbage collection deletes them with their ModelDeployment
 - apiGroups: [apps]

@@ -40,13 +40,17 @@ class Paths:
 
         Raises:
             NotFound: the API server does not serve that kind.
-            Refused: a name that may not stand in a URL.
+            Refused: a name that may not stand in a URL, or a kind of the whole cluster.
         """
         if not _API_VERSION.fullmatch(api_version):
             raise Refused(f"{api_version!r} is not an apiVersion such as apps/v1")
         resource = await self._resource(api_version, kind)
+        if not resource.namespaced:
+            raise Refused(
+                f"{kind} of {api_version} is not namespaced: nothing outside a namespace is touched"
+            )
         root = _root(api_version)
-        if namespace is None or not resource.namespaced:
+        if namespace is None:
             return f"{root}/{resource.plural}"
         if not _LABEL.fullmatch(namespace):
             raise Refused(f"{namespace!r} is not the name of a namespace")

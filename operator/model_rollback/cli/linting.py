@@ -13,6 +13,7 @@ from model_rollback.api.v1alpha1 import ModelDeployment, ModelDeploymentSpec, Ro
 from model_rollback.cli.documents import Document, Step, UnusableError, expand, read
 from model_rollback.cli.findings import Finding, Remark, Severity, closest, explain, find
 from model_rollback.cli.rules import RULES, Case, name_of
+from model_rollback.core.kinds import problems
 from model_rollback.core.presets import Problem, problems_of, resolve_policy
 from model_rollback.core.promql import find_fault
 
@@ -97,6 +98,7 @@ def _gather(document: Document, gathered: _Gathered) -> None:
     if model is not None:
         try:
             valid = model.model_validate(body)
+            remarks += _target_problems(valid)
         except ValidationError as error:
             remarks += explain(error, model)
         for remark in measurement_problems(valid, body):
@@ -105,6 +107,11 @@ def _gather(document: Document, gathered: _Gathered) -> None:
     gathered.findings += [find("schema", document, subject, r) for r in remarks]
     place = (str(metadata.get("namespace", "")), name)
     gathered.ours.append(Ours(document, subject, place, valid))
+
+
+def _target_problems(valid: BaseModel) -> Iterator[Remark]:
+    for where, what in problems(valid.spec) if isinstance(valid, ModelDeployment) else ():
+        yield Remark(Severity.ERROR, ("spec", *where), what)
 
 
 def _metadata(body: Mapping[str, Any]) -> Mapping[str, Any]:

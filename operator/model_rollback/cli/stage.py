@@ -13,10 +13,11 @@ from model_rollback.api.v1alpha1.model_deployment import (
     RecordedVersion,
 )
 from model_rollback.core import versions
-from model_rollback.core.live import LiveTarget, Readiness
+from model_rollback.core.kinds import type_of
+from model_rollback.core.live import LiveTarget
 from model_rollback.core.pins import version_digest
 from model_rollback.core.presets import Policy
-from model_rollback.presets import target_presets
+from model_rollback.core.readiness import Readiness
 
 Shown = dict[str, dict[str, str]]
 """Component → pin → value."""
@@ -92,9 +93,7 @@ def set_stage(
 def _shown(spec: ModelDeploymentSpec, version: str) -> Shown:
     """What the pins hold in that version: what is declared, and for the rest a text of their own."""
     shown = {
-        component.name: {
-            pin.name: f"{component.name}@{version}" for pin in target_presets()[component.preset].pins
-        }
+        component.name: {pin.name: f"{component.name}@{version}" for pin in type_of(component).pins}
         for component in spec.components
     }
     for declared in (v for v in spec.versions if v.name == version):

@@ -16,8 +16,8 @@ from model_rollback.api.v1alpha1.model_deployment import (
     RecordedVersion,
 )
 from model_rollback.api.v1alpha1.target import Target
-from model_rollback.core.pins import version_digest
-from model_rollback.presets import target_presets
+from model_rollback.core.kinds import type_of
+from model_rollback.core.pins import shown_as, version_digest
 
 NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -205,14 +205,17 @@ def _attestations(candidate: Candidate, spec: ModelDeploymentSpec) -> Sequence[A
     declared = next((v for v in spec.versions if v.name == candidate.version), None)
     if declared is None:
         return ()
-    same = all(candidate.values.get(p.component, {}).get(p.pin) == p.value for p in declared.values)
+    same = all(
+        shown is not None and shown == shown_as(p.value, shown)
+        for p in declared.values
+        for shown in [candidate.values.get(p.component, {}).get(p.pin)]
+    )
     return declared.attestations if same else ()
 
 
 def _fits(candidate: Candidate, spec: ModelDeploymentSpec) -> bool:
     """Whether its values can be written to the components as they are described now."""
-    presets = target_presets()
-    pins = {c.name: {pin.name for pin in presets[c.preset].pins} for c in spec.components}
+    pins = {c.name: {pin.name for pin in type_of(c).pins} for c in spec.components}
     return all(set(values) <= pins.get(component, set()) for component, values in candidate.values.items())
 
 
@@ -248,10 +251,11 @@ def _from_recorded(version: RecordedVersion) -> Candidate:
 def _from_declared(version: DeclaredVersion, status: ModelDeploymentStatus) -> Candidate:
     """Its identity is what would run: its values over those that are live. Once rolled back from, it is Verified no
     longer by its declaration."""
+    live = {c.name: {p.pin: p.value for p in c.observed} for c in status.components}
     values: dict[str, dict[str, str]] = {}
     for p in version.values:
-        values.setdefault(p.component, {})[p.pin] = p.value
-    live = {c.name: {p.pin: p.value for p in c.observed} for c in status.components}
+        shown = live.get(p.component, {}).get(p.pin, "")
+        values.setdefault(p.component, {})[p.pin] = shown_as(p.value, shown)
     digest = (
         version_digest({name: pins | values.get(name, {}) for name, pins in live.items()}) if live else ""
     )

@@ -6,26 +6,12 @@ from datetime import datetime
 from typing import Any
 
 from model_rollback.api.group import LABEL_APP_VERSION
-from model_rollback.api.v1alpha1.model_deployment import Component
+from model_rollback.api.v1alpha1.component import Component
+from model_rollback.core.kinds import TargetType, type_of
 from model_rollback.core.ownership import external_manager
 from model_rollback.core.paths import PathError
 from model_rollback.core.pins import last_write, read, show_all
-from model_rollback.presets import TargetPreset
-
-
-@dataclass(frozen=True, slots=True)
-class Readiness:
-    """Whether the newest spec is rolled out.
-
-    Attributes:
-        failed: the kind's own controller has given up waiting.
-        failed_at: when it said so (seconds); a verdict that is older than a write does not speak of it.
-    """
-
-    ready: bool
-    message: str = ""
-    failed: bool = False
-    failed_at: datetime | None = None
+from model_rollback.core.readiness import NOT_SEEN, Readiness, holds, judge, text_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +34,7 @@ class LiveTarget:
     problem: str = ""
     missing: bool = False
     app_version: str = ""
-    readiness: Readiness = Readiness(ready=False, message="not seen yet")
+    readiness: Readiness = NOT_SEEN
     scaled_to_zero: bool = False
     paused: bool = False
     managed_by: str = ""
@@ -57,64 +43,30 @@ class LiveTarget:
     resource_version: str = field(default="", compare=False)
 
 
-def observe(component: Component, preset: TargetPreset, obj: Mapping[str, Any]) -> LiveTarget:
+def observe(component: Component, obj: Mapping[str, Any]) -> LiveTarget:
     """Reads a target. Total: an object without the pin gives a LiveTarget with a problem."""
-    metadata = obj["metadata"]
+    metadata, kind = obj["metadata"], type_of(component)
     try:
-        pins: dict[str, str] | None = show_all(read(component, preset, obj))
+        pins: dict[str, str] | None = show_all(read(kind, obj))
         problem = ""
     except PathError as error:
         pins, problem = None, str(error)
-    template = obj.get("spec", {}).get("template", {}) or {}
-    labels = (template.get("metadata") or {}).get("labels") or {}
     return LiveTarget(
         component=component.name,
         uid=metadata["uid"],
         pins=pins,
         problem=problem,
-        app_version=str(labels.get(LABEL_APP_VERSION, "")),
-        readiness=workload_readiness(obj),
-        scaled_to_zero=obj.get("spec", {}).get("replicas") == 0,
-        paused=obj.get("spec", {}).get("paused") is True,
+        app_version=_app_version(kind, obj),
+        readiness=judge(kind.readiness, obj),
+        scaled_to_zero=(obj.get("spec") or {}).get("replicas") == 0,
+        paused=holds(kind.paused, obj),
         managed_by=external_manager(obj),
         last_write=last_write(obj),
         resource_version=str(metadata.get("resourceVersion", "")),
     )
 
 
-def workload_readiness(obj: Mapping[str, Any]) -> Readiness:
-    """The kstatus rule for Deployments: the *new* pods are there, alone and available.
-
-    `Available=True` alone would speak of the old ReplicaSet while a rollout hangs.
-    """
-    status = obj.get("status") or {}
-    generation = obj["metadata"].get("generation", 0)
-    if status.get("observedGeneration", 0) < generation:
-        return Readiness(ready=False, message="its controller has not seen the newest spec yet")
-    progressing: Mapping[str, Any] = next(
-        (c for c in status.get("conditions") or [] if c.get("type") == "Progressing"), {}
-    )
-    if progressing.get("reason") == "ProgressDeadlineExceeded":
-        return Readiness(
-            ready=False,
-            failed=True,
-            failed_at=_time(progressing.get("lastUpdateTime")),
-            message=f"progress deadline exceeded: {progressing.get('message', '')}",
-        )
-    wanted = obj.get("spec", {}).get("replicas", 1)
-    updated, total, available = (
-        status.get(key) or 0 for key in ("updatedReplicas", "replicas", "availableReplicas")
-    )
-    if updated < wanted:
-        return Readiness(ready=False, message=f"{updated} of {wanted} replicas are updated")
-    if total > updated:
-        return Readiness(
-            ready=False, message=f"{total - updated} replicas of the old version are still there"
-        )
-    if available < updated:
-        return Readiness(ready=False, message=f"{available} of {updated} updated replicas are available")
-    return Readiness(ready=True)
-
-
-def _time(text: Any) -> datetime | None:
-    return datetime.fromisoformat(text) if isinstance(text, str) and text else None
+def _app_version(kind: TargetType, obj: Mapping[str, Any]) -> str:
+    """The label of the pod template; without a template, of the object itself."""
+    path = f"{kind.pod_template}.metadata" if kind.pod_template else "metadata"
+    return text_at(f'{path}.labels["{LABEL_APP_VERSION}"]', obj) or ""

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from model_rollback.api.group import ANNOTATION_LAST_WRITE
-from model_rollback.api.v1alpha1.model_deployment import Component
+from model_rollback.core.kinds import TargetType
 from model_rollback.core.paths import MISSING, Resolved, resolve
-from model_rollback.presets import PinPreset, TargetPreset
+from model_rollback.presets.kinds import PinPreset
 
 PinValues = Mapping[str, Any]
 """Pin name → value, of one component."""
@@ -17,21 +17,17 @@ Values = Mapping[str, PinValues]
 """Component name → its pin values: a version."""
 
 
-def read(component: Component, preset: TargetPreset, obj: Mapping[str, Any]) -> dict[str, Any]:
-    """The component's pin values in `obj`, without what does not make a version.
+def read(kind: TargetType, obj: Mapping[str, Any]) -> dict[str, Any]:
+    """The pin values in `obj`, without what does not make a version.
 
     Raises:
         PathError: the object has no such place, e.g. no container of that name.
     """
-    return {pin.name: _identity(pin, _resolve(pin, component, obj).value) for pin in preset.pins}
+    return {pin.name: _identity(pin, _resolve(pin, obj).value) for pin in kind.pins}
 
 
-def _resolve(pin: PinPreset, component: Component, obj: Mapping[str, Any]) -> Resolved:
-    return resolve(_path(pin, component), obj, optional=pin.optional)
-
-
-def _path(pin: PinPreset, component: Component) -> str:
-    return pin.path.replace("{container}", component.container or "")
+def _resolve(pin: PinPreset, obj: Mapping[str, Any]) -> Resolved:
+    return resolve(pin.path, obj, optional=pin.optional)
 
 
 def _identity(pin: PinPreset, value: Any) -> Any:
@@ -57,6 +53,8 @@ def show(value: Any) -> str:
     anything else as `sha256:…`. No two values are shown alike."""
     if value is None or isinstance(value, bool | int | float):
         return f"json:{json.dumps(value)}"
+    if value == "":
+        return 'json:""'
     if isinstance(value, str) and len(value) <= 1024 and not value.startswith("json:"):
         return value
     return f"sha256:{digest(value)}"
@@ -66,6 +64,30 @@ def digest(value: Any) -> str:
     """sha256 of the value as sorted JSON: its identity, 64 hex digits."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def shown_as(declared: str, live: str) -> str:
+    """How a declared value is shown; where a number or a truth value is live, it is taken for one."""
+    if not live.startswith("json:") or live in ("json:null", 'json:""'):
+        return declared
+    try:
+        value = json.loads(declared)
+    except ValueError:
+        return declared
+    return show(value) if isinstance(value, bool | int | float) else declared
+
+
+def declare_over(live: PinValues, shown: Mapping[str, str]) -> dict[str, Any]:
+    """`live` with the values of a declared version, given as `shown_as` shows them."""
+    return {
+        **live,
+        **{
+            pin: text
+            if isinstance(live.get(pin), str) or not text.startswith("json:")
+            else json.loads(text[5:])
+            for pin, text in shown.items()
+        },
+    }
 
 
 def version_digest(shown: Mapping[str, Mapping[str, str]]) -> str:
@@ -79,7 +101,7 @@ def show_all(values: PinValues) -> dict[str, str]:
 
 
 def build_patch(
-    component: Component, preset: TargetPreset, obj: Mapping[str, Any], wanted: PinValues, last_write: str
+    kind: TargetType, obj: Mapping[str, Any], wanted: PinValues, last_write: str
 ) -> list[dict[str, Any]]:
     """One JSON Patch that puts `wanted` into `obj` if it is still as it was read, and signs it.
 
@@ -93,8 +115,8 @@ def build_patch(
     operations: list[dict[str, Any]] = [_test("/metadata/uid", obj["metadata"]["uid"])]
     old: dict[str, Any] = {}
     new: dict[str, Any] = {}
-    for pin in preset.pins:
-        place = _resolve(pin, component, obj)
+    for pin in kind.pins:
+        place = _resolve(pin, obj)
         value = MISSING if pin.optional and wanted[pin.name] is None else wanted[pin.name]
         operations += [_test(pointer, found) for pointer, found in place.selectors]
         old[place.pointer] = place.stored

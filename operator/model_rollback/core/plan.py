@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from model_rollback.api.group import LABEL_APP_VERSION
-from model_rollback.api.v1alpha1.model_deployment import Component, ModelDeploymentSpec
+from model_rollback.api.v1alpha1.component import Component
+from model_rollback.api.v1alpha1.model_deployment import ModelDeploymentSpec
 from model_rollback.api.v1alpha1.probe import Probe, ReadinessProbe
 from model_rollback.api.v1alpha1.rollback import PlannedTarget, Procedure, Step
 from model_rollback.api.v1alpha1.trigger import Trigger

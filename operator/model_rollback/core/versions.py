@@ -15,7 +15,7 @@ from model_rollback.api.v1alpha1.model_deployment import (
     RecordedVersion,
 )
 from model_rollback.core.live import LiveTarget
-from model_rollback.core.pins import version_digest
+from model_rollback.core.pins import shown_as, version_digest
 
 Shown = Mapping[str, Mapping[str, str]]
 """Component → pin → shown value."""
@@ -81,7 +81,8 @@ def _is_whole(declared: DeclaredVersion, shown: Shown) -> bool:
 
 def matches(declared: DeclaredVersion, shown: Shown) -> bool:
     """Whether every declared value is live."""
-    return all(shown.get(p.component, {}).get(p.pin) == p.value for p in declared.values)
+    live = ((p.value, shown.get(p.component, {}).get(p.pin)) for p in declared.values)
+    return all(pin is not None and pin == shown_as(value, pin) for value, pin in live)
 
 
 def name_version(

@@ -9,7 +9,7 @@ from typing import Any
 from model_rollback.api.group import API_VERSION
 from model_rollback.api.reasons import Reason
 from model_rollback.api.v1alpha1 import RollbackStatus
-from model_rollback.api.v1alpha1.model_deployment import Component
+from model_rollback.api.v1alpha1.component import Component
 from model_rollback.api.v1alpha1.rollback import Procedure, Step
 from model_rollback.core import machine
 from model_rollback.core.machine import phase_of

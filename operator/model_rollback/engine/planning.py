@@ -10,7 +10,7 @@ from model_rollback.api.v1alpha1.model_deployment import ModelDeploymentSpec
 from model_rollback.api.v1alpha1.rollback import MAX_TARGETS, PlannedTarget, Procedure, Step
 from model_rollback.api.v1alpha1.target import Target
 from model_rollback.core import candidates, machine, plan, versions
-from model_rollback.core.pins import Values, show_all, version_digest
+from model_rollback.core.pins import Values, declare_over, show_all, version_digest
 from model_rollback.core.triggers import is_open
 from model_rollback.engine import revisions
 from model_rollback.engine.store import PolicyEntry, RollbackEntry, SystemEntry
@@ -297,4 +297,4 @@ async def _wanted(
         if _digest(stored) != target.digest:
             return None
         return {c: pins for c, pins in stored.items() if c in live}
-    return {c: {**live[c], **target.values.get(c, {})} for c in live}
+    return {c: declare_over(live[c], target.values.get(c, {})) for c in live}

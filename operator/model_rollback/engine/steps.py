@@ -11,14 +11,15 @@ from enum import Enum
 from typing import Any
 
 from model_rollback.api.reasons import Reason
-from model_rollback.api.v1alpha1.model_deployment import Component
+from model_rollback.api.v1alpha1.component import Component
 from model_rollback.api.v1alpha1.rollback import PinRecord, Procedure, Step
-from model_rollback.core.live import LiveTarget, Readiness, observe
+from model_rollback.core.kinds import type_of
+from model_rollback.core.live import LiveTarget, observe
 from model_rollback.core.pins import PinValues, build_patch, show_all
+from model_rollback.core.readiness import Readiness
 from model_rollback.engine.targets import ref_of
 from model_rollback.errors import ClusterError, Conflict, Forbidden, Invalid, NotFound, Refused, Unavailable
 from model_rollback.ports import Clock, Object, Objects
-from model_rollback.presets import target_presets
 
 _REBUILDS = 5
 
@@ -104,7 +105,7 @@ class StepRunner:
             obj = await self._objects.get(ref_of(self._namespace, component))
         except ClusterError as error:
             return self._or_timed_out(step, procedure, failure(error))
-        live = observe(component, target_presets()[component.preset], obj)
+        live = observe(component, obj)
         if live.pins is None:
             return failed(Reason.TARGETS_MISSING, live.problem)
         if step.state == "Pending":
@@ -194,7 +195,7 @@ class StepRunner:
                 obj = await self._objects.get(ref)
             except ClusterError as error:
                 return failure(error)
-            live = observe(component, target_presets()[component.preset], obj)
+            live = observe(component, obj)
             if live.pins is None or dict(live.pins) not in [show_all(values) for values in expected]:
                 return Progress(
                     Outcome.WAIT, reason=Reason.TARGET_CHANGED, message=f"{ref} changed while it was patched"
@@ -203,7 +204,7 @@ class StepRunner:
 
     def _patch(self, component: Component, obj: Object, wanted: PinValues, step: str) -> list[dict[str, Any]]:
         signature = f"{self._rollback}/{step}/{self._epoch}"
-        return build_patch(component, target_presets()[component.preset], obj, wanted, signature)
+        return build_patch(type_of(component), obj, wanted, signature)
 
     def _or_timed_out(self, step: Step, procedure: Procedure, progress: Progress) -> Progress:
         if progress.outcome is not Outcome.WAIT or step.started_at is None:

@@ -5,7 +5,7 @@ itself only.
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import structlog
 from pydantic import TypeAdapter, ValidationError
@@ -21,6 +21,7 @@ from model_rollback.api.v1alpha1 import (
 )
 from model_rollback.api.v1alpha1.rollback import Evidence
 from model_rollback.core.health import HealthClock
+from model_rollback.core.kinds import problems
 from model_rollback.core.live import LiveTarget
 from model_rollback.core.presets import Policy, resolve_policy
 from model_rollback.core.questions import Questions, questions_of
@@ -49,6 +50,10 @@ def explain(error: ValidationError) -> str:
         where = ".".join(str(part) for part in item["loc"])
         parts.append(f"spec.{where}: {item['msg'].removeprefix('Value error, ')}" if where else item["msg"])
     return "; ".join(parts)[:1000]
+
+
+def _place(where: Sequence[str | int]) -> str:
+    return ".".join(["spec", *map(str, where)])
 
 
 class PolicyEntry(Held[RollbackPolicyStatus]):
@@ -109,7 +114,8 @@ class SystemEntry(Held[ModelDeploymentStatus]):
         old = {c.name: c for c in self.spec.components} if self.spec is not None else {}
         try:
             self.spec = ModelDeploymentSpec.model_validate(body.get("spec") or {})
-            self.problem = ""
+            self.problem = "; ".join(f"{_place(where)}: {what}" for where, what in problems(self.spec))[:1000]
+            self.spec = None if self.problem else self.spec
         except ValidationError as error:
             self.spec, self.problem = None, explain(error)
         if self.unreadable:

@@ -7,13 +7,13 @@ from datetime import timedelta
 
 import structlog
 
-from model_rollback.api.v1alpha1.model_deployment import Component
-from model_rollback.core.live import LiveTarget, Readiness, observe
+from model_rollback.api.v1alpha1.component import Component
+from model_rollback.core.live import LiveTarget, observe
+from model_rollback.core.readiness import Readiness
 from model_rollback.engine.held import is_newer
 from model_rollback.engine.store import Key, Store, SystemEntry
 from model_rollback.errors import ClusterError, NotFound
 from model_rollback.ports import Clock, Object, ObjectRef, Objects, Watches
-from model_rollback.presets import target_presets
 
 log = structlog.get_logger(__name__)
 
@@ -187,7 +187,7 @@ class TargetWatcher:
                 readiness=Readiness(ready=False, message="it does not exist"),
             )
         else:
-            after = observe(component, target_presets()[component.preset], obj)
+            after = observe(component, obj)
         same = before is not None and before.pins == after.pins and before.changed_at is not None
         after = replace(after, changed_at=before.changed_at if before and same else self._clock.now())
         entry.live[component.name] = after

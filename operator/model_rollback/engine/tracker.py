@@ -8,6 +8,7 @@ from model_rollback.api.conditions import Condition, find_condition, is_true
 from model_rollback.api.reasons import Reason
 from model_rollback.api.v1alpha1.model_deployment import ModelDeploymentStatus
 from model_rollback.core import versions
+from model_rollback.core.kinds import type_of
 from model_rollback.core.paths import PathError
 from model_rollback.core.pins import Values, read, show_all, version_digest
 from model_rollback.core.system import EXTERNALLY_MANAGED, with_conditions
@@ -19,7 +20,6 @@ from model_rollback.engine.targets import TargetWatcher, ref_of
 from model_rollback.engine.wakeups import Wakeups
 from model_rollback.errors import ClusterError, NotFound
 from model_rollback.ports import Clock, Objects
-from model_rollback.presets import target_presets
 
 log = structlog.get_logger(__name__)
 
@@ -175,7 +175,7 @@ async def read_values(objects: Objects, entry: SystemEntry) -> Values | None:
     for component in entry.spec.components if entry.spec else []:
         try:
             obj = await objects.get(ref_of(entry.ref.namespace, component))
-            values[component.name] = read(component, target_presets()[component.preset], obj)
+            values[component.name] = read(type_of(component), obj)
         except (NotFound, PathError):
             return None
     return values

@@ -153,6 +153,20 @@ PARTS: Final = "spec.components"
 VERSIONS: Final = "spec.versions"
 M, P, R = MODEL_DEPLOYMENT, ROLLBACK_POLICY, ROLLBACK
 IMAGE: Final = component("model", preset="ContainerImage", container="server")
+TARGET: Final = "spec.components.0.targetRef"
+PINS: Final = "spec.components.0.pins"
+READINESS: Final = "spec.components.0.readiness"
+RESTART: Final = "spec.components.0.restart"
+OURS: Final = {"apiVersion": "modelrollback.dev/v1alpha1", "kind": "RollbackPolicy", "name": "recommender"}
+CLASSIFIER: Final = {
+    "apiVersion": "ml.example/v1",
+    "kind": "Classifier",
+    "name": "recommender",
+    "resource": "classifiers",
+}
+SECRET: Final = {"apiVersion": "v1", "kind": "Secret", "name": "recommender"}
+PIN: Final = {"name": "model", "path": 'spec.config["model.yaml"]|yaml.uri', "role": "Inference"}
+CONSUMER: Final = {"kind": "Deployment", "name": "recommender"}
 THRESHOLD: Final = "spec.triggers.0.breach.threshold"
 OPERATOR: Final = "spec.triggers.0.breach.operator"
 BREACH: Final = "spec.triggers.0.breach"
@@ -186,8 +200,44 @@ MODEL_DEPLOYMENTS: Final = (
     Row("dependsOn an unknown component", M, {PARTS: [component("a", "b")]}, "dependsOn"),
     Row("an unknown field", M, {"spec.components.0.depnedsOn": ["a"]}, "depnedsOn"),
     Row("an unknown component type", M, {"spec.components.0.type": "Thing"}, ".type"),
-    Row("a target kind that no preset knows", M, {"spec.components.0.targetRef.kind": "Job"}, ".kind"),
-    Row("a target of another API version", M, {"spec.components.0.targetRef.apiVersion": "v1"}, "apiVersion"),
+    Row("a target kind in small letters", M, {"spec.components.0.targetRef.kind": "deployment"}, ".kind"),
+    Row("a target without an API version", M, {"spec.components.0.targetRef.apiVersion": ""}, "apiVersion"),
+    Row("a target that is one of ours", M, {TARGET: OURS}, "apiVersion"),
+    Row("a target with an odd API version", M, {"spec.components.0.targetRef.apiVersion": "../v1"}, "apiVersion"),
+    Row("a target kind that no preset knows", M, {TARGET: CLASSIFIER, PINS: [PIN]}),
+    Row("pins and when they are ready", M, {TARGET: CLASSIFIER, PINS: [PIN], READINESS: {
+        "conditions": [{"type": "ModelReady"}], "fields": [{"path": "status.phase", "equals": "Running"}],
+    }}),
+    Row("a readiness of nothing", M, {READINESS: {}}, "readiness"),
+    Row("a readiness of two empty lists", M, {READINESS: {"conditions": [], "fields": []}}, "readiness"),
+    Row("one condition twice", M, {READINESS: {"conditions": [{"type": "A"}, {"type": "A"}]}}, "condition"),
+    Row("pins and a preset", M, {PINS: [PIN], "spec.components.0.preset": "PodTemplate"}, "preset"),
+    Row("no pins and a preset", M, {PINS: [], "spec.components.0.preset": "PodTemplate"}),
+    Row("two pins of one name", M, {PINS: [PIN, PIN]}, "pin"),
+    Row("a pin without a path", M, {PINS: [{"name": "model"}]}, "path"),
+    Row("a pin of an unknown role", M, {PINS: [{**PIN, "role": "Testing"}]}, "role"),
+    Row("sixteen pins", M, {PINS: [{**PIN, "name": f"p{i}"} for i in range(16)]}),
+    Row("seventeen pins", M, {PINS: [{**PIN, "name": f"p{i}"} for i in range(17)]}, "pins"),
+    Row("an environment variable as the version", M, {PARTS: [
+        component("model", preset="ContainerEnv", container="server", env="MODEL_URI"),
+    ]}),
+    Row("an environment variable without its name", M, {PARTS: [
+        component("model", preset="ContainerEnv", container="server"),
+    ]}, "env"),
+    Row("a name of a variable without the preset", M, {"spec.components.0.env": "MODEL_URI"}, "env"),
+    Row("arguments as the version", M, {PARTS: [component("model", preset="ContainerArgs", container="server")]}),
+    Row("workloads that are restarted", M, {RESTART: [CONSUMER, {**CONSUMER, "kind": "StatefulSet"}]}),
+    Row("a workload that is restarted twice", M, {RESTART: [CONSUMER, CONSUMER]}, "restart"),
+    Row("a restart of something else", M, {RESTART: [{**CONSUMER, "kind": "Pod"}]}, "kind"),
+    Row("a version of an explicit pin", M, {PINS: [PIN], VERSIONS: [image_version("v1", pin="model")]}),
+    Row("a version of a Secret", M, {TARGET: SECRET, PINS: [PIN], VERSIONS: [image_version("v1", pin="model")]},
+        "Secret"),
+    Row("fifty versions of sixteen components of sixteen pins", M, {
+        PARTS: [component(f"c{i}", pins=[{**PIN, "name": f"p{n}"} for n in range(16)]) for i in range(16)],
+        VERSIONS: [{"name": f"v{n}", "values": [
+            {"component": f"c{i}", "pin": f"p{j}", "value": "x"} for i in range(16) for j in range(4)
+        ]} for n in range(50)],
+    }),
     Row("a target without a name", M, {"spec.components.0.targetRef.name": ""}, ".name"),
     Row("a component name in capitals", M, {"spec.components.0.name": "Model"}, ".name"),
     Row("a component name of 64 characters", M, {"spec.components.0.name": "a" * 64}, ".name"),

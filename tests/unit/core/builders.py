@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from model_rollback.api.v1alpha1.component import Component
 from model_rollback.api.v1alpha1.model_deployment import (
-    Component,
     ModelDeploymentSpec,
     ModelDeploymentStatus,
     PinValue,
@@ -16,12 +16,13 @@ from model_rollback.api.v1alpha1.rollback import PinRecord, PlannedTarget, Proce
 from model_rollback.api.v1alpha1.trigger import Trigger
 from model_rollback.core import machine
 from model_rollback.core.gates import Observation
-from model_rollback.core.live import LiveTarget, Readiness
+from model_rollback.core.live import LiveTarget
 from model_rollback.core.measure import Measurement, Verdict, measure
 from model_rollback.core.pins import version_digest
 from model_rollback.core.plan import make_steps, resolve_procedure
 from model_rollback.core.presets import Policy
 from model_rollback.core.questions import questions_of
+from model_rollback.core.readiness import Readiness
 from model_rollback.core.triggers import TriggerMemory
 from model_rollback.errors import MetricsError
 from model_rollback.ports import Answer, Sample

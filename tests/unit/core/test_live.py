@@ -2,11 +2,15 @@
 
 import pytest
 
-from model_rollback.core.live import observe, workload_readiness
-from model_rollback.presets import target_presets
+from model_rollback.core.live import observe
+from model_rollback.core.readiness import judge
+from model_rollback.presets.kinds import ReadinessRule
 from tests.unit.core.builders import deployment, make_component
 
 PROGRESS = "ProgressDeadlineExceeded"
+
+
+DEPLOYMENT = ReadinessRule(rule="Deployment")
 
 
 def rolled(
@@ -72,7 +76,7 @@ READINESS = {
 def test_whether_the_newest_spec_is_rolled_out(case):
     obj, ready, message = READINESS[case]
 
-    found = workload_readiness(obj)
+    found = judge(DEPLOYMENT, obj)
 
     assert found.ready is ready
     assert message in found.message
@@ -87,19 +91,19 @@ def test_a_status_that_says_nothing_is_not_ready(status):
     obj = deployment()
     obj["status"] = status
 
-    assert workload_readiness(obj).ready is False
+    assert judge(DEPLOYMENT, obj).ready is False
 
 
 def test_replicas_that_are_not_given_are_one():
     obj = rolled(updated=1, total=1, available=1)
     del obj["spec"]["replicas"]
 
-    assert workload_readiness(obj).ready is True
+    assert judge(DEPLOYMENT, obj).ready is True
 
 
 def see(obj, **component):
     made = make_component(**component)
-    return observe(made, target_presets()[made.preset], obj)
+    return observe(made, obj)
 
 
 def test_what_is_seen_of_a_target():

@@ -4,7 +4,6 @@ import pytest
 
 from model_rollback.core.live import observe
 from model_rollback.core.ownership import external_manager
-from model_rollback.presets import target_presets
 from tests.unit.core.builders import deployment, make_component
 
 TRACKING = "argocd.argoproj.io/tracking-id"
@@ -80,10 +79,10 @@ def test_what_is_no_sign_of_a_manager(case):
 
 
 def test_a_look_at_a_target_tells_its_manager_and_whether_it_is_paused():
-    component, preset = make_component(), target_presets()["ContainerImage"]
+    component = make_component()
     paused = deployment(**HELM)
     paused["spec"]["paused"] = True
 
-    assert observe(component, preset, paused).managed_by == "Helm release shop"
-    assert observe(component, preset, paused).paused
-    assert not observe(component, preset, deployment()).paused
+    assert observe(component, paused).managed_by == "Helm release shop"
+    assert observe(component, paused).paused
+    assert not observe(component, deployment()).paused

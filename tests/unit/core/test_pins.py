@@ -8,19 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model_rollback.api.group import ANNOTATION_LAST_WRITE, ANNOTATION_RESTARTED_AT
+from model_rollback.core.kinds import TargetType, type_of
 from model_rollback.core.paths import PathError
 from model_rollback.core.pins import build_patch, digest, last_write, read, show, show_all, version_digest
-from model_rollback.presets import PinPreset, TargetPreset, target_presets
+from model_rollback.presets.kinds import PinPreset, ReadinessRule
 from tests.unit.core.builders import deployment, make_component
 
 IMAGE = make_component()
 TEMPLATE = make_component(preset="PodTemplate", container=None)
-PRESETS = target_presets()
 SIGNATURE = "recommender-1a2b3c4d5e/revert-model/3"
-
-
-def preset_of(component):
-    return PRESETS[component.preset]
 
 
 def apply(operations, obj):
@@ -37,15 +33,15 @@ def apply(operations, obj):
 
 
 def patch(component, obj, wanted):
-    return build_patch(component, preset_of(component), obj, wanted, SIGNATURE)
+    return build_patch(type_of(component), obj, wanted, SIGNATURE)
 
 
 def template_of(obj):
-    return read(TEMPLATE, preset_of(TEMPLATE), obj)["template"]
+    return read(type_of(TEMPLATE), obj)["template"]
 
 
 def test_the_version_of_a_container_is_its_image():
-    assert read(IMAGE, preset_of(IMAGE), deployment()) == {"image": "shop/recommender:v13"}
+    assert read(type_of(IMAGE), deployment()) == {"image": "shop/recommender:v13"}
 
 
 def test_the_version_of_a_pod_template_is_all_of_it_but_its_creation_time():
@@ -93,7 +89,7 @@ def test_what_makes_a_new_version(change):
 
 def test_a_container_that_is_not_there_is_named():
     with pytest.raises(PathError, match="name=gpu"):
-        read(make_component(container="gpu"), PRESETS["ContainerImage"], deployment())
+        read(type_of(make_component(container="gpu")), deployment())
 
 
 def test_long_values_and_objects_are_shown_by_their_digest():
@@ -207,7 +203,7 @@ def test_a_late_duplicate_after_the_old_value_came_back_fails():
     forth = patch(IMAGE, obj, {"image": "shop/recommender:v12"})
     there = apply(forth, obj)
     back_again = apply(
-        build_patch(IMAGE, preset_of(IMAGE), there, {"image": "shop/recommender:v13"}, "r/restore-model/3"),
+        build_patch(type_of(IMAGE), there, {"image": "shop/recommender:v13"}, "r/restore-model/3"),
         there,
     )
 
@@ -249,18 +245,18 @@ def without(obj, component):
 
 @given(deployments(), deployments(), st.sampled_from([IMAGE, TEMPLATE]))
 def test_a_patch_touches_the_pins_and_our_annotation_only(obj, donor, component):
-    wanted = read(component, preset_of(component), donor)
+    wanted = read(type_of(component), donor)
 
     after = apply(patch(component, obj, wanted), obj)
 
-    assert read(component, preset_of(component), after) == wanted
+    assert read(type_of(component), after) == wanted
     assert last_write(after) == SIGNATURE
     assert without(after, component) == without(obj, component)
 
 
 @given(deployments(), deployments(), st.sampled_from([IMAGE, TEMPLATE]))
 def test_a_patch_never_applies_twice(obj, donor, component):
-    operations = patch(component, obj, read(component, preset_of(component), donor))
+    operations = patch(component, obj, read(type_of(component), donor))
 
     after = apply(operations, obj)
 
@@ -268,9 +264,8 @@ def test_a_patch_never_applies_twice(obj, donor, component):
         apply(operations, after)
 
 
-RAY = TargetPreset(
-    name="Ray",
-    kinds=("apps/v1/Deployment",),
+RAY = TargetType(
+    readiness=ReadinessRule(),
     pins=(
         PinPreset(name="dir", path="spec.serveConfigV2|yaml.applications[name=a].dir"),
         PinPreset(name="replicas", path="spec.serveConfigV2|yaml.applications[name=a].n"),
@@ -287,7 +282,7 @@ def ray(serve=SERVE, **spec):
 
 
 def test_pins_in_one_document_are_one_write_of_the_whole_string():
-    operations = build_patch(TEMPLATE, RAY, ray(), {"dir": "v12", "replicas": 1, "version": None}, SIGNATURE)
+    operations = build_patch(RAY, ray(), {"dir": "v12", "replicas": 1, "version": None}, SIGNATURE)
 
     written = [o for o in operations if o["path"] == "/spec/serveConfigV2"]
     assert written == [
@@ -301,10 +296,8 @@ def test_pins_in_one_document_are_one_write_of_the_whole_string():
 
 
 def test_layout_and_comments_of_a_document_make_no_version():
-    assert read(TEMPLATE, RAY, ray()) == {"dir": "v13", "replicas": 2, "version": None}
-    assert read(TEMPLATE, RAY, ray('{applications: [{"n": 2, "dir": "v13", "name": a}]}')) == read(
-        TEMPLATE, RAY, ray()
-    )
+    assert read(RAY, ray()) == {"dir": "v13", "replicas": 2, "version": None}
+    assert read(RAY, ray('{applications: [{"n": 2, "dir": "v13", "name": a}]}')) == read(RAY, ray())
 
 
 OPTIONAL = {
@@ -319,12 +312,12 @@ OPTIONAL = {
 def test_an_optional_pin(case):
     spec, wanted = OPTIONAL[case]
     obj = ray(**spec)
-    now = read(TEMPLATE, RAY, obj)
+    now = read(RAY, obj)
 
-    operations = build_patch(TEMPLATE, RAY, obj, {**now, "version": wanted}, SIGNATURE)
+    operations = build_patch(RAY, obj, {**now, "version": wanted}, SIGNATURE)
 
     after = apply(operations, obj)
-    assert read(TEMPLATE, RAY, after) == {**now, "version": wanted}
+    assert read(RAY, after) == {**now, "version": wanted}
     assert ("rayVersion" in after["spec"]) is (wanted is not None)
     disturbed = ray(rayVersion="3")
     with pytest.raises(jsonpatch.JsonPatchTestFailed):
@@ -332,6 +325,6 @@ def test_an_optional_pin(case):
 
 
 def test_no_two_values_are_shown_alike():
-    different = ["3", 3, 3.0, True, "true", "json:3", None, "null", "", [], {}, "None"]
+    different = ["3", 3, 3.0, True, "true", "json:3", None, "null", "", [], {}, "None", 'json:""']
 
     assert len({show(value) for value in different}) == len(different)

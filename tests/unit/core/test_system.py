@@ -3,7 +3,8 @@
 import pytest
 
 from model_rollback.api.conditions import find_condition
-from model_rollback.core.live import LiveTarget, Readiness
+from model_rollback.core.live import LiveTarget
+from model_rollback.core.readiness import Readiness
 from model_rollback.core.system import with_conditions
 from tests.unit.core.builders import NOW, at, declared, live, make_status, make_system, recorded
 

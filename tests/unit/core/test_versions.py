@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model_rollback.api.v1alpha1.model_deployment import ModelDeploymentStatus
-from model_rollback.core.live import LiveTarget, Readiness
+from model_rollback.core.live import LiveTarget
 from model_rollback.core.pins import version_digest
+from model_rollback.core.readiness import Readiness
 from model_rollback.core.versions import (
     add_healthy_time,
     find_recorded,

@@ -1,7 +1,7 @@
 """`ModelDeployment`: the AI system, how a version is pinned in it, and which versions are known."""
 
 from datetime import timedelta
-from typing import Annotated, ClassVar, Final, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -12,88 +12,19 @@ from model_rollback.api.types import (
     Duration,
     Integer,
     Name,
-    ObjectName,
     StatusModel,
     Text,
     Time,
     VersionName,
-    atomic,
     keyed,
     require_unique,
     rule,
 )
 from model_rollback.api.v1alpha1.artifacts import Artifact, Attestation
+from model_rollback.api.v1alpha1.component import MAX_COMPONENTS, MAY_DECLARE, Component
 from model_rollback.api.v1alpha1.meta import Column, KindInfo, ObjectMeta
 
-ComponentType = Literal["Model", "Dataset", "Pipeline", "API", "Config", "Infrastructure"]
 Safe = Literal["Verified", "Unverified"]
-MAX_COMPONENTS: Final = 16
-
-
-class TargetRef(ApiModel):
-    """The object in the same namespace that carries a component's version."""
-
-    api_version: Annotated[
-        Literal["apps/v1"],
-        Field(description="API version of the target. Example: `apps/v1`."),
-    ]
-    kind: Annotated[Literal["Deployment"], Field(description="Kind of the target. Example: `Deployment`.")]
-    name: Annotated[ObjectName, Field(description="Name of the target. Example: `recommender`.")]
-
-
-class Component(ApiModel):
-    """One part of the AI system and where its version lives."""
-
-    cel_rules: ClassVar[tuple[CelRule, ...]] = (
-        rule(
-            "self.preset == 'ContainerImage' ? has(self.container) : !has(self.container)",
-            "container names the container whose image is the version: give it with preset ContainerImage, and only there",
-        ),
-        rule("!has(self.dependsOn) || !(self.name in self.dependsOn)", "a component cannot depend on itself"),
-    )
-
-    name: Annotated[Name, Field(description="Name of the component, unique in this list. Example: `model`.")]
-    type: Annotated[
-        ComponentType,
-        Field(
-            description="What the component is to the AI system. The version is named after the first `Model`. Example: `Pipeline`."
-        ),
-    ] = "Model"
-    target_ref: Annotated[
-        TargetRef,
-        Field(
-            description="The object that is patched on a rollback. Example: `{apiVersion: apps/v1, kind: Deployment, name: recommender}`."
-        ),
-    ]
-    preset: Annotated[
-        Literal["PodTemplate", "ContainerImage"],
-        Field(
-            description="Which part of the target is the version. `PodTemplate`: the whole pod template goes back, "
-            "as with `kubectl rollout undo` (image, args, env and resources together). "
-            "`ContainerImage`: the image of one container."
-        ),
-    ] = "PodTemplate"
-    container: Annotated[
-        Name | None, Field(description="With preset `ContainerImage`: the container. Example: `server`.")
-    ] = None
-    depends_on: Annotated[
-        list[Name],
-        Field(
-            description="Components that must be reverted and ready before this one is touched. Example: `[features]`.",
-            **atomic(MAX_COMPONENTS),
-        ),
-    ] = []
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if (self.preset == "ContainerImage") != (self.container is not None):
-            raise ValueError(
-                f"component {self.name!r}: container names the container whose image is the version: "
-                "give it with preset ContainerImage, and only there"
-            )
-        if self.name in self.depends_on:
-            raise ValueError(f"component {self.name!r} cannot depend on itself")
-        return self
 
 
 class PinValue(ApiModel):
@@ -194,9 +125,10 @@ class ModelDeploymentSpec(ApiModel):
         ),
         rule(_no_circle(), "dependsOn runs in a circle"),
         rule(
-            "!has(self.versions) || self.versions.all(v, v.values.all(p, self.components.exists(c, c.name == p.component "
-            "&& c.preset == 'ContainerImage' && p.pin == 'image')))",
-            "a version's value names a component or pin that does not exist; preset ContainerImage has the pin image",
+            "!has(self.versions) || self.versions.all(v, v.values.all(p, self.components.exists(c, "
+            f"c.name == p.component && {MAY_DECLARE})))",
+            "a version's value names a component or pin that does not exist, or that cannot be declared (pod templates and "
+            "Secrets are recorded only); preset ContainerImage has the pin image",
         ),
     )
 
@@ -233,16 +165,17 @@ class ModelDeploymentSpec(ApiModel):
                     raise ValueError(
                         f"component {c.name!r}: dependsOn names a component that is not in this list: {d!r}"
                     )
-        images = {c.name for c in self.components if c.preset == "ContainerImage"}
+        by_name = {c.name: c for c in self.components}
         for v in self.versions:
             require_unique([f"{p.component}/{p.pin}" for p in v.values], f"version {v.name!r}: value")
             require_unique([f"{a.type} {a.uri}" for a in v.artifacts], f"version {v.name!r}: artifact")
             require_unique([a.name for a in v.attestations], f"version {v.name!r}: attestation")
             for p in v.values:
-                if p.component not in images or p.pin != "image":
+                if p.component not in by_name or not by_name[p.component].may_declare(p.pin):
                     raise ValueError(
-                        f"version {v.name!r}: a value names a component or pin that does not exist: "
-                        f"{p.component}/{p.pin}; preset ContainerImage has the pin image"
+                        f"version {v.name!r}: a value names a component or pin that does not exist, or that cannot be "
+                        f"declared (pod templates and Secrets are recorded only): {p.component}/{p.pin}; "
+                        "preset ContainerImage has the pin image"
                     )
         cycle = dependency_cycle(self.components)
         if cycle:
