@@ -120,4 +120,9 @@ def test_the_wheel_holds_the_typed_package_and_nothing_else(tmp_path):
     (wheel,) = tmp_path.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     assert "model_rollback/py.typed" in names
+    (entry_points,) = (name for name in names if name.endswith("entry_points.txt"))
+    assert (
+        "kubectl-rollback = model_rollback.cli.__main__:main"
+        in zipfile.ZipFile(wheel).read(entry_points).decode()
+    )
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"model_rollback"}

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, get_args, get_origin
 
+import plugin  # beside this script
 from pydantic import BaseModel
 from pydantic.alias_generators import to_camel
 
@@ -245,6 +246,8 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
         "gates.md": gates,
         "settings.md": settings,
         "presets.md": presets,
+        "kubectl-rollback.md": lambda: plugin.commands(table),
+        "policy-tests.md": lambda: plugin.policy_tests(table),
     }
 )
 

@@ -14,7 +14,15 @@ from model_rollback.core.machine import TRANSITIONS
 from model_rollback.core.outcome import OUTCOMES
 
 ROOT = Path(__file__).resolve().parents[3]
-PAGES = ("gates.md", "presets.md", "results.md", "rollback-states.md", "settings.md")
+PAGES = (
+    "gates.md",
+    "kubectl-rollback.md",
+    "policy-tests.md",
+    "presets.md",
+    "results.md",
+    "rollback-states.md",
+    "settings.md",
+)
 
 
 def generate(*arguments):
