@@ -201,7 +201,7 @@ def _fields(
     """File key, variable, type and default of each setting; inside of a map no variable reaches one value."""
     for name, field in model.model_fields.items():
         here = (*path, name)
-        annotation = field.annotation
+        annotation = _given(field.annotation)
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             yield from _fields(annotation, here, keyed=keyed)
             continue
@@ -212,6 +212,13 @@ def _fields(
         yield key, variable, _kind(annotation), default
         if isinstance(item, type) and issubclass(item, BaseModel):
             yield from _fields(item, (*here, "<name>"), keyed=True)
+
+
+def _given(annotation: Any) -> Any:
+    """A group of settings that may be left out is listed like one that may not."""
+    choices = [a for a in get_args(annotation) if a is not type(None)]
+    is_group = len(choices) == 1 and isinstance(choices[0], type) and issubclass(choices[0], BaseModel)
+    return choices[0] if is_group and type(None) in get_args(annotation) else annotation
 
 
 def _is_map(annotation: Any) -> bool:

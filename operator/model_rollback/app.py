@@ -19,10 +19,11 @@ from model_rollback.adapters.probes.http import ServiceProbes
 from model_rollback.adapters.probes.logs import ClusterPodLogs
 from model_rollback.adapters.sources import make_source
 from model_rollback.adapters.watches import ClusterWatches
+from model_rollback.core.tenancy import SourceRules
 from model_rollback.engine.runtime import Runtime
 from model_rollback.handlers.supervisor import Watcher
 from model_rollback.ports import Clock
-from model_rollback.settings import Settings
+from model_rollback.settings import MetricsSourceSettings, Settings
 
 log = structlog.get_logger(__name__)
 
@@ -82,6 +83,7 @@ class App:
             objects=ClusterObjects(connection, paths),
             watches=ClusterWatches(connection, paths, namespaces=self._settings.namespaces),
             sources=sources,
+            source_rules=_rules(self._settings.metrics_sources),
             http=ServiceProbes(self._settings.probes.overrides()),
             logs=ClusterPodLogs(connection, paths),
             recorder=recorder,
@@ -161,3 +163,7 @@ class App:
     def _ready(self) -> tuple[bool, Mapping[str, str]]:
         watching = self._watcher.ready.is_set()
         return watching, {"watches": "established" if watching else "not established yet"}
+
+
+def _rules(sources: Mapping[str, MetricsSourceSettings]) -> SourceRules:
+    return SourceRules({name: frozenset(s.namespaces) for name, s in sources.items() if s.namespaces})

@@ -53,7 +53,7 @@ class MetricsError(OutsideError):
 
     Attributes:
         kind: one of `timeout`, `unreachable`, `unauthorized`, `bad_query`, `unavailable`, `not_prometheus`,
-            `partial`, `too_large`, `unexpected_type`, `unknown_source`: the label of the error metric.
+            `partial`, `too_large`, `unexpected_type`, `unknown_source`, `not_allowed`: the label of the error metric.
     """
 
     def __init__(self, kind: str, message: str) -> None:

@@ -4,9 +4,17 @@ import argparse
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AliasGenerator, AnyHttpUrl, BaseModel, ConfigDict, Field, field_validator
+from pydantic import (
+    AliasGenerator,
+    AnyHttpUrl,
+    BaseModel,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 from pydantic_settings import (
     BaseSettings,
@@ -21,17 +29,66 @@ _ALIASES = AliasGenerator(validation_alias=to_camel)
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=_ALIASES, populate_by_name=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        alias_generator=_ALIASES,
+        populate_by_name=True,
+        hide_input_in_errors=True,  # what is wrong may stand beside a password
+    )
+
+
+class BasicAuthSettings(_Part):
+    """User and password. The password comes from a file, read for each request, or from a variable, read at start."""
+
+    username: Annotated[str, Field(min_length=1)]
+    password_file: Path | None = None
+    password_env: Annotated[str | None, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.password_file is None) == (self.password_env is None):
+            raise ValueError("basicAuth takes its password from passwordFile or from passwordEnv: give one")
+        return self
 
 
 class MetricsSourceSettings(_Part):
-    """One Prometheus that policies may name in `metricsSource`."""
+    """One Prometheus, Thanos or Mimir that policies may name in `metricsSource`.
+
+    `namespaces`: whose policies may name it; empty: all. `tenant`: sent as `X-Scope-OrgID`. `partial_response`: what
+    an answer with warnings is worth. The limits hold for each answer, `concurrency` for the queries under way.
+    """
 
     url: AnyHttpUrl
+    namespaces: tuple[str, ...] = ()
     timeout: Timeout = timedelta(seconds=5)
+    tenant: str | None = None
     headers: Mapping[str, str] = {}
+    basic_auth: BasicAuthSettings | None = None
     bearer_token_file: Path | None = None
     ca_file: Path | None = None
+    partial_response: Literal["Reject", "Allow"] = "Reject"
+    concurrency: Annotated[int, Field(ge=1, le=20)] = 5
+    max_series: Annotated[int, Field(ge=1)] = 20_000
+    max_bytes: Annotated[int, Field(ge=1024)] = 32 * 1024 * 1024
+
+    @field_validator("url")
+    @classmethod
+    def _has_no_secret(cls, url: AnyHttpUrl) -> AnyHttpUrl:
+        if url.username or url.password:
+            raise ValueError("user and password do not belong in the URL, which is shown: use basicAuth")
+        return url
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.basic_auth is not None and self.bearer_token_file is not None:
+            raise ValueError("give basicAuth or bearerTokenFile, not both")
+        taken = {name.lower() for name in self.headers} & {"authorization", "x-scope-orgid"}
+        if taken:
+            raise ValueError(
+                f"headers: {', '.join(sorted(taken))} is set by basicAuth, bearerTokenFile or tenant"
+            )
+        return self
 
 
 class ProbeSettings(_Part):
@@ -78,6 +135,7 @@ class Settings(BaseSettings):
         extra="forbid",
         alias_generator=_ALIASES,
         populate_by_name=True,
+        hide_input_in_errors=True,
     )
 
     kubeconfig: Path | None = None

@@ -6,6 +6,7 @@ import re
 import pytest
 import yaml
 
+from model_rollback.settings import load
 from tests.chart.conftest import CHART, NAME
 from tests.support.commands import CommandError
 from tests.support.places import ROOT
@@ -107,6 +108,20 @@ def test_values_decide_which_objects_there_are(render, values, kinds):
             "'/metricsSources/default/timeout'",
             id="no such unit",
         ),
+        pytest.param(
+            {"metricsSources": {"eu": {"url": "http://me:pw@eu"}}},
+            "'/metricsSources/eu/url'",
+            id="password in URL",
+        ),
+        pytest.param(
+            {
+                "metricsSources": {
+                    "eu": {"url": "http://eu", "basicAuth": {"username": "me", "password": "pw"}}
+                }
+            },
+            "additional properties 'password' not allowed",
+            id="password in the values",
+        ),
         pytest.param({"probes": {"resolve": ["shop:8080"]}}, "'/probes/resolve/0'", id="resolve to nowhere"),
         pytest.param({"log": {"level": "loud"}}, "one of 'debug', 'info', 'warning', 'error'", id="level"),
         pytest.param({"http": {"port": 80}}, "'/http/port': minimum: got 80", id="privileged port"),
@@ -151,6 +166,35 @@ def test_the_configuration_file_holds_what_the_values_say(render):
     assert container["args"] == ["--config", "/etc/model-rollback/config.yaml"]
     assert container["ports"][0]["containerPort"] == 9000
     assert only(manifests, "Service")["spec"]["ports"][0]["port"] == 9000
+
+
+def test_a_source_gets_its_credentials_from_a_mounted_secret(render, tmp_path):
+    source = {
+        "url": "https://eu.example",
+        "namespaces": ["shop"],
+        "tenant": "shop",
+        "basicAuth": {"username": "rollback", "passwordFile": "/etc/eu/password"},
+        "caFile": "/etc/eu/ca.crt",
+        "partialResponse": "Allow",
+        "concurrency": 3,
+        "maxSeries": 5_000_000,
+        "maxBytes": 67_108_864,
+    }
+    manifests = render(
+        metricsSources={"default": None, "eu": source},
+        volumes=[{"name": "eu", "secret": {"secretName": "eu-credentials"}}],
+        volumeMounts=[{"name": "eu", "mountPath": "/etc/eu", "readOnly": True}],
+    )
+    file = tmp_path / "config.yaml"
+    file.write_text(yaml.safe_dump(configuration(manifests)))
+
+    read = load(["--config", str(file)]).metrics_sources["eu"]
+
+    assert (read.max_series, read.max_bytes, read.tenant) == (5_000_000, 67_108_864, "shop")
+    assert str(read.basic_auth.password_file) == "/etc/eu/password"
+    pod = only(manifests, "Deployment")["spec"]["template"]["spec"]
+    assert {"name": "eu", "secret": {"secretName": "eu-credentials"}} in pod["volumes"]
+    assert pod["containers"][0]["volumeMounts"][-1]["mountPath"] == "/etc/eu"
 
 
 @pytest.mark.parametrize(

@@ -14,15 +14,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 from time import monotonic
 from typing import Any, Final, Literal, TypedDict, TypeVar
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import requests
 from prometheus_api_client import PrometheusConnect
 from requests.adapters import HTTPAdapter
-from requests.auth import AuthBase, HTTPBasicAuth
+from requests.auth import AuthBase
 from urllib3.exceptions import ReadTimeoutError
 from urllib3.util.retry import Retry
 
@@ -34,6 +33,7 @@ from model_rollback.adapters.metrics_answers import (
     short,
     split_range,
 )
+from model_rollback.adapters.metrics_credentials import Authorization, Credentials, Redactor
 from model_rollback.errors import MetricsError
 from model_rollback.ports import Answer, RangeAnswer
 
@@ -48,11 +48,10 @@ class SourceConfig:
     """One Prometheus, Thanos or Mimir, as the operator's own configuration names it.
 
     Attributes:
-        url: base URL; user and password in it count as `basic`.
+        url: base URL, without user and password.
         timeout: seconds for one query, all told.
         headers: sent with each request, e.g. `X-Scope-OrgID`.
-        bearer_token_file: read for each request, so that a rotated token is followed.
-        basic: user and password.
+        credentials: read for each request, so that a rotated secret is followed.
         ca_file: PEM bundle; default the system's.
         partial_response: what a warning means (Thanos and Mimir warn when parts did not answer).
         max_bytes: of a decoded answer. max_series: of one answer.
@@ -61,9 +60,8 @@ class SourceConfig:
 
     url: str
     timeout: float = 10.0
-    headers: Mapping[str, str] = field(default_factory=dict)
-    bearer_token_file: str | None = None
-    basic: tuple[str, str] | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    credentials: Credentials | None = None
     ca_file: str | None = None
     partial_response: Literal["Reject", "Allow"] = "Reject"
     max_bytes: int = 32 * 1024 * 1024
@@ -92,9 +90,10 @@ class PrometheusSource:
     def __init__(self, config: SourceConfig) -> None:
         """Opens no connection. Raises ValueError when `config.url` is no http(s) URL."""
         self._config = config
-        self._url, userinfo = _split_url(config.url)
-        self._basic = config.basic or userinfo
-        self._redact = _redactor(config, self._basic)
+        self._url = _base_url(config.url)
+        shown = ("x-scope-orgid",)
+        hidden = [value for name, value in config.headers.items() if name.lower() not in shown]
+        self._redact = Redactor(config.credentials, hidden)
         self._pool = ThreadPoolExecutor(config.concurrency, thread_name_prefix="metrics")
         self._slots = asyncio.Semaphore(config.concurrency)
         self._here = threading.local()
@@ -160,7 +159,7 @@ class PrometheusSource:
         try:
             yield call
         except MetricsError as error:
-            raise MetricsError(error.kind, self._redact(str(error))) from None
+            raise MetricsError(error.kind, self._redact.text(str(error))) from None
         except Exception as error:  # noqa: BLE001 - whatever the libraries raise, the answer is not to be believed
             raise self._translate(error) from None
         finally:
@@ -172,7 +171,9 @@ class PrometheusSource:
             "timeout": f"{max(1, math.floor(self._config.timeout))}s",
             # One more than allowed: so "exactly at the limit" and "cut off" can be told apart.
             "limit": str(self._config.max_series + 1),
+            # Thanos knows the first, VictoriaMetrics the second; others pass over both.
             "partial_response": "false" if self._config.partial_response == "Reject" else "true",
+            "deny_partial_response": "1" if self._config.partial_response == "Reject" else "0",
         }
 
     @property
@@ -198,15 +199,15 @@ class PrometheusSource:
         return self._error("not_prometheus", f"{self._url}: {type(error).__name__}: {error}")
 
     def _error(self, kind: str, message: str) -> MetricsError:
-        return MetricsError(kind, short(self._redact(message)))
+        return MetricsError(kind, short(self._redact.text(message)))
 
     def _timeout(self) -> MetricsError:
         return self._error("timeout", f"{self._url} did not answer within {self._config.timeout:g} s")
 
     def _auth(self) -> AuthBase | None:
-        if self._config.bearer_token_file:
-            return _BearerFile(Path(self._config.bearer_token_file))
-        return HTTPBasicAuth(*self._basic) if self._basic else None
+        if self._config.credentials is None:
+            return None
+        return Authorization(self._config.credentials, self._redact)
 
     def _session(self) -> requests.Session:
         session = requests.Session()
@@ -246,8 +247,9 @@ class PrometheusSource:
             )
         call: _Call = self._here.call
         response.raw = _BoundedBody(response.raw, call.max_bytes, call.deadline, self._timeout)
-        body = response.content
-        call.size = len(body)
+        call.size = len(response.content)
+        # Before anything is read of it, cut short or kept: what a server quotes may end in a condition or in evidence.
+        body = self._redact.data(response.content)
         if response.status_code != 200:
             raise refusal(response.status_code, body, self._url)
         try:
@@ -293,43 +295,16 @@ class _BoundedBody:
             raise self._timeout()
 
 
-class _BearerFile(AuthBase):
-    """Reads the token for each request."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._path.read_text(encoding='utf-8').strip()}"
-        return request
-
-
-def _split_url(url: str) -> tuple[str, tuple[str, str] | None]:
-    """The URL without userinfo and trailing slash, and the userinfo."""
+def _base_url(url: str) -> str:
+    """The URL without trailing slash."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("a metrics source needs a URL such as http://prometheus.monitoring.svc:9090")
-    host = parts.netloc.rpartition("@")[2]
-    userinfo = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
-    return urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", "")), userinfo
-
-
-def _redactor(config: SourceConfig, basic: tuple[str, str] | None) -> Callable[[str], str]:
-    """Replaces every secret of the configuration, wherever a message quotes it."""
-    fixed = [basic[1]] if basic else []
-    fixed += [value for name, value in config.headers.items() if name.lower() != "x-scope-orgid"]
-
-    def redact(text: str) -> str:
-        secrets = list(fixed)
-        if config.bearer_token_file:
-            with contextlib.suppress(OSError, ValueError):
-                secrets.append(Path(config.bearer_token_file).read_text(encoding="utf-8").strip())
-        for secret in secrets:
-            if secret:
-                text = text.replace(secret, "[redacted]")
-        return text
-
-    return redact
+    if "@" in parts.netloc:
+        raise ValueError(
+            "user and password do not belong in a URL, which is shown: name a file or a variable"
+        )
+    return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
 
 
 def _reason(error: BaseException) -> str:

@@ -13,6 +13,19 @@ from model_rollback.ports import Answer, RangeAnswer, Sample, Series
 MAX_POINTS: Final = 11_000
 """What Prometheus computes of one series for one range query; for more it answers with an error."""
 
+_IS_PARTIAL: Final = "isPartial: some storage nodes did not answer"
+"""VictoriaMetrics says it with a field of its own."""
+
+_PARTIAL: Final = (
+    "no storeapis matched",
+    "receive series from",
+    "fetch series for",
+    "rpc error: code =",
+    "partial data",
+)
+"""How Thanos, Cortex and Mimir say that one of their stores did not answer, where partial answers are refused: as an
+error of the query, which it is not."""
+
 _MESSAGE_LIMIT: Final = 400
 
 
@@ -109,9 +122,10 @@ def refusal(status: int, body: bytes, url: str) -> MetricsError:
         str(said.get("error") or "") or body[:2000].decode(errors="replace").strip() or "no reason was given"
     )
     detail = f"{error_type}: {text}" if error_type else text
-    return MetricsError(
-        _kind(status, error_type, known=bool(said)), short(f"{url} answered {status}: {detail}")
-    )
+    kind = _kind(status, error_type, known=bool(said))
+    if kind in ("bad_query", "unavailable") and any(words in text.lower() for words in _PARTIAL):
+        kind = "partial"
+    return MetricsError(kind, short(f"{url} answered {status}: {detail}"))
 
 
 def _kind(status: int, error_type: str, *, known: bool) -> str:
@@ -168,6 +182,8 @@ def _limit(count: int, most: int) -> None:
 def _notes(payload: Mapping[str, Any], *, allow_partial: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Warnings and infos; warnings that may not be are an error."""
     warnings, infos = _texts(payload.get("warnings")), _texts(payload.get("infos"))
+    if payload.get("isPartial"):
+        warnings = (*warnings, _IS_PARTIAL)
     if warnings and not allow_partial:
         raise MetricsError(
             "partial", short(f"the answer came with warnings and may be incomplete: {'; '.join(warnings)}")
@@ -187,4 +203,5 @@ def _shaped_like_prometheus() -> Iterator[None]:
 
 
 def _texts(value: Any) -> tuple[str, ...]:
-    return tuple(str(text) for text in value or ())
+    """Each once: Thanos repeats a warning for every selector."""
+    return tuple(dict.fromkeys(str(text) for text in value or ()))

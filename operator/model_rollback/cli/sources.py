@@ -37,7 +37,10 @@ def open_source(name: str, url: str, config: Path | None) -> PrometheusSource:
         raise UnusableError(
             f"{config} has no metricsSource {name!r}, which the policy names; it has: {known}"
         )
-    return make_source(sources[name].model_copy(update={"timeout": _PATIENCE}))
+    try:
+        return make_source(sources[name].model_copy(update={"timeout": _PATIENCE}))
+    except ValueError as error:
+        raise UnusableError(f"{config}: {error}") from error
 
 
 def span(since: str, until: str, step: str, interval: timedelta, *, now: datetime) -> Window:

@@ -30,7 +30,7 @@ class World:
     store: Store
     objects: Objects
     clock: Clock
-    sources: Mapping[str, MetricsSource]
+    sources_for: Callable[[str], Mapping[str, MetricsSource]]
     http: HttpProbes
     logs: PodLogs
     announcer: Announcer

@@ -6,6 +6,7 @@ from typing import Any
 
 import structlog
 
+from model_rollback.core.tenancy import SourceRules
 from model_rollback.engine.announcer import Announcer
 from model_rollback.engine.context import World
 from model_rollback.engine.evaluator import Evaluator
@@ -14,6 +15,7 @@ from model_rollback.engine.requests import Requests
 from model_rollback.engine.scheduler import Scheduler
 from model_rollback.engine.store import Key, Store, SystemEntry, key_of
 from model_rollback.engine.targets import TargetWatcher
+from model_rollback.engine.tenancy import sources_for
 from model_rollback.engine.tracker import Tracker
 from model_rollback.engine.wakeups import Wakeups
 from model_rollback.errors import ClusterError
@@ -41,13 +43,14 @@ class Runtime:
         objects: Objects,
         watches: Watches,
         sources: Mapping[str, MetricsSource],
+        source_rules: SourceRules,
         http: HttpProbes,
         logs: PodLogs,
         recorder: Recorder,
         clock: Clock,
         epoch: int,
     ) -> None:
-        self.store = Store()
+        self.store = Store(source_rules)
         self._clock = clock
         self._objects = objects
         self._wakeups: Wakeups[Key] = Wakeups(clock)
@@ -57,7 +60,7 @@ class Runtime:
             self.store,
             objects,
             clock,
-            sources,
+            lambda namespace: sources_for(namespace, sources, source_rules),
             http,
             logs,
             announcer,

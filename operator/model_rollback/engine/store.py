@@ -25,6 +25,7 @@ from model_rollback.core.kinds import problems
 from model_rollback.core.live import LiveTarget
 from model_rollback.core.presets import Policy, resolve_policy
 from model_rollback.core.questions import Questions, questions_of
+from model_rollback.core.tenancy import SourceRules
 from model_rollback.core.triggers import TriggerMemory, forget_clock
 from model_rollback.engine.held import Held
 from model_rollback.ports import Object
@@ -63,7 +64,9 @@ class PolicyEntry(Held[RollbackPolicyStatus]):
     `refused`: why the API server did not let its last Rollback start.
     """
 
-    def __init__(self, body: Object) -> None:
+    def __init__(self, body: Object, rules: SourceRules | None = None) -> None:
+        """`rules`: what its namespace may use; default everything."""
+        self._rules = rules or SourceRules()
         self.spec: Policy | None = None
         self.problem = ""
         self.memories: dict[str, TriggerMemory] = {}
@@ -77,7 +80,9 @@ class PolicyEntry(Held[RollbackPolicyStatus]):
         old = {t.name: t for t in self.spec.triggers} if self.spec is not None else {}
         try:
             self.spec = resolve_policy(RollbackPolicySpec.model_validate(body.get("spec") or {}))
-            self.problem = ""
+            # Not among the policies that are ticked, so that nothing of it is ever asked.
+            self.problem = self._rules.refusal(self.spec.metrics_source, body["metadata"]["namespace"])
+            self.spec = None if self.problem else self.spec
         except ValidationError as error:
             self.spec, self.problem = None, explain(error)
         except ValueError as error:
@@ -186,7 +191,8 @@ def _written_evidence(body: Object) -> tuple[Evidence, ...]:
 class Store:
     """All entries by key."""
 
-    def __init__(self) -> None:
+    def __init__(self, rules: SourceRules | None = None) -> None:
+        self._rules = rules
         self.policies: dict[Key, PolicyEntry] = {}
         self.systems: dict[Key, SystemEntry] = {}
         self._policies_of: dict[Key, set[Key]] = {}
@@ -196,7 +202,7 @@ class Store:
         key = key_of(body)
         entry = self.policies.get(key)
         if entry is None:
-            entry = self.policies[key] = PolicyEntry(body)
+            entry = self.policies[key] = PolicyEntry(body, self._rules)
         else:
             self._unlink(entry, key)
             entry.adopt(body)

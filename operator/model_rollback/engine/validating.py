@@ -60,7 +60,7 @@ class Validating:
                 procedure=c.procedure,
                 began=began,
                 target=self._target,
-                sources=c.world.sources,
+                sources=c.world.sources_for(c.system.ref.namespace),
                 http=c.world.http,
                 logs=c.world.logs,
                 objects=c.world.objects,

@@ -20,3 +20,9 @@ def threaded() -> Iterator[HTTPServer]:
     """An HTTP server that answers several requests at a time."""
     with HTTPServer(host="127.0.0.1", threaded=True) as server:
         yield server
+
+
+@pytest.fixture
+def url(httpserver: HTTPServer) -> str:
+    """Where the HTTP server of the test listens."""
+    return httpserver.url_for("")

@@ -1,13 +1,10 @@
 """One test per trap of prometheus-api-client 0.7.2; the docstring names the guard without which it fails."""
 
 import asyncio
-import base64
 import gzip
 import json
 import math
 import threading
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,37 +15,8 @@ from werkzeug import Request, Response
 from model_rollback.adapters.metrics import PrometheusSource, SourceConfig
 from model_rollback.errors import MetricsError
 from model_rollback.ports import Answer, Sample
+from tests.unit.adapters.asking import AT, PATH, ask, refused, series, success
 from tests.unit.adapters.serving import answer, talking
-
-AT = datetime(2026, 1, 5, 10, 0, 0, 250_000, tzinfo=UTC)
-PATH = "/api/v1/query"
-
-
-def success(result: Any, result_type: str = "vector", **beside: Any) -> dict[str, Any]:
-    return {"status": "success", "data": {"resultType": result_type, "result": result}, **beside}
-
-
-def series(value: Any, **labels: str) -> dict[str, Any]:
-    return {"metric": labels, "value": [AT.timestamp(), value]}
-
-
-async def ask(url: str, query: str = "up", **settings: Any) -> Answer:
-    source = PrometheusSource(SourceConfig(url, **{"timeout": 5.0, **settings}))
-    try:
-        return await source.query(query, AT)
-    finally:
-        source.close()
-
-
-async def refused(url: str, query: str = "up", **settings: Any) -> MetricsError:
-    with pytest.raises(MetricsError) as caught:
-        await ask(url, query, **settings)
-    return caught.value
-
-
-@pytest.fixture
-def url(httpserver: HTTPServer) -> str:
-    return httpserver.url_for("")
 
 
 async def test_a_vector_becomes_samples_with_labels(httpserver: HTTPServer, url: str):
@@ -102,21 +70,6 @@ async def test_native_histograms_are_refused(httpserver: HTTPServer, url: str):
         success([{"metric": {}, "histogram": [1, {"count": "3"}]}])
     )
     assert (await refused(url)).kind == "unexpected_type"
-
-
-async def test_a_partial_answer_is_refused_by_default(httpserver: HTTPServer, url: str):
-    """Guard: `warnings` from the hook; the library drops them, and half a fleet's average looks like the whole."""
-    httpserver.expect_request(PATH).respond_with_json(
-        success([series("1")], warnings=["store-2 did not answer"])
-    )
-    error = await refused(url)
-    assert error.kind == "partial"
-    assert "store-2 did not answer" in str(error)
-
-
-async def test_a_partial_answer_is_kept_with_its_warnings_when_allowed(httpserver: HTTPServer, url: str):
-    httpserver.expect_request(PATH).respond_with_json(success([series("1")], warnings=["w"], infos=["i"]))
-    assert await ask(url, partial_response="Allow") == Answer((Sample({}, 1.0),), ("w",), ("i",))
 
 
 async def test_infos_are_kept_and_refuse_nothing(httpserver: HTTPServer, url: str):
@@ -186,6 +139,7 @@ async def test_the_query_says_when_and_how_much(httpserver: HTTPServer, url: str
         "timeout": "7s",
         "limit": "100",
         "partial_response": "false",
+        "deny_partial_response": "1",
     }
 
 
@@ -362,62 +316,6 @@ async def test_too_many_series_are_refused_although_the_server_cut_them(httpserv
     assert len((await ask(url, max_series=4, partial_response="Allow")).samples) == 4
 
 
-async def test_a_rotated_token_is_followed(httpserver: HTTPServer, url: str, tmp_path: Path):
-    """Guard: `_BearerFile`; static headers would go on with the first token until it expires."""
-    httpserver.expect_request(PATH).respond_with_json(success([]))
-    token = tmp_path / "token"
-    token.write_text("first\n")
-    source = PrometheusSource(SourceConfig(url, bearer_token_file=str(token)))
-    try:
-        await source.query("up", AT)
-        token.write_text("second\n")
-        await source.query("up", AT)
-    finally:
-        source.close()
-    assert [request.headers["Authorization"] for request, _ in httpserver.log] == [
-        "Bearer first",
-        "Bearer second",
-    ]
-
-
-async def test_a_missing_token_file_says_so(url: str, tmp_path: Path):
-    error = await refused(url, bearer_token_file=str(tmp_path / "gone"))
-    assert error.kind == "unreachable"
-    assert "gone" in str(error)
-
-
-async def test_basic_credentials_and_headers_are_sent(httpserver: HTTPServer, url: str):
-    httpserver.expect_request(PATH).respond_with_json(success([]))
-    await ask(url, basic=("u", "p"), headers={"X-Scope-OrgID": "shop"})
-    [(request, _)] = httpserver.log
-    assert request.headers["Authorization"] == "Basic " + base64.b64encode(b"u:p").decode()
-    assert request.headers["X-Scope-OrgID"] == "shop"
-
-
-async def test_userinfo_of_the_url_is_used_and_never_shown(httpserver: HTTPServer):
-    """Guard: `_split_url`; the URL stands in every message."""
-    httpserver.expect_request(PATH).respond_with_data("no", status=403)
-    error = await refused(f"http://me:s3cret@{httpserver.host}:{httpserver.port}/")
-    [(request, _)] = httpserver.log
-    assert request.authorization is not None
-    assert request.authorization.password == "s3cret"
-    assert "s3cret" not in str(error)
-    assert "me:" not in str(error)
-
-
-async def test_a_server_that_quotes_the_token_does_not_leak_it(
-    httpserver: HTTPServer, url: str, tmp_path: Path
-):
-    """Guard: the redaction of every message; messages end in conditions that many may read."""
-    token = tmp_path / "token"
-    token.write_text("t0ps3cret")
-    httpserver.expect_request(PATH).respond_with_handler(
-        lambda request: Response(f"bad token {request.headers['Authorization']}", status=401)
-    )
-    error = await refused(url, bearer_token_file=str(token))
-    assert "bad token Bearer [redacted]" in str(error)
-
-
 async def test_the_environment_does_not_choose_whom_to_believe(
     httpserver: HTTPServer, url: str, monkeypatch: pytest.MonkeyPatch, free_port: int
 ):
@@ -434,3 +332,10 @@ async def test_the_environment_does_not_choose_whom_to_believe(
 def test_a_url_that_is_none_is_refused_at_once(text: str):
     with pytest.raises(ValueError, match="needs a URL such as"):
         PrometheusSource(SourceConfig(text))
+
+
+@pytest.mark.parametrize("text", ["http://me:s3cret@prometheus", "http://me@prometheus"])
+def test_credentials_in_a_url_are_refused_and_not_shown(text: str):
+    with pytest.raises(ValueError, match="do not belong in a URL") as caught:
+        PrometheusSource(SourceConfig(text))
+    assert "s3cret" not in str(caught.value)

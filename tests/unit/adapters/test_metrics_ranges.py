@@ -84,6 +84,7 @@ async def test_the_request_keeps_milliseconds(httpserver: HTTPServer):
         "timeout": "5s",
         "limit": "100",
         "partial_response": "false",
+        "deny_partial_response": "1",
     }
 
 
