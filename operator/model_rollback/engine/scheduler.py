@@ -1,19 +1,22 @@
 """Ticks: policies on one source and interval are evaluated together, and each distinct query is asked once.
 
-A tick is due at a multiple of its interval since the epoch, and its queries carry that moment as `time`; so replicas
-and replays see the same samples. A slow source delays its own policies and no others.
+A tick is due at a multiple of its interval since the epoch, shifted to just after the samples land where that moment
+is known (`engine.phasing`). Its queries carry that moment as `time`; so replicas and replays see the same samples. A
+slow source delays its own policies and no others.
 """
 
 import asyncio
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 import structlog
 
 from model_rollback import telemetry
+from model_rollback.core.phase import next_tick
 from model_rollback.core.questions import Answers, Question
 from model_rollback.engine.evaluator import Evaluator
+from model_rollback.engine.phasing import Group, Phasing
 from model_rollback.engine.store import PolicyEntry, Store
 from model_rollback.engine.wakeups import wait_until
 from model_rollback.errors import MetricsError
@@ -21,16 +24,7 @@ from model_rollback.ports import Answer, Clock, MetricsSource
 
 log = structlog.get_logger(__name__)
 
-Group = tuple[str, timedelta]
-"""(metrics source, interval)."""
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BREATH = 100
-
-
-def next_tick(after: datetime, interval: timedelta) -> datetime:
-    """The first multiple of `interval` since the epoch that is later than `after`."""
-    return _EPOCH + ((after - _EPOCH) // interval + 1) * interval
 
 
 async def ask(
@@ -73,10 +67,13 @@ class Scheduler:
         self._changed = asyncio.Event()
         self._ticks: dict[Group, asyncio.Task[None]] = {}
         self._last: dict[Group, datetime] = {}
+        self._phasing = Phasing(
+            lambda source, question, tick: ask(sources, source, question, tick), clock, self.wake
+        )
         self.last_tick_at: datetime | None = None
 
     def wake(self) -> None:
-        """Policies were added, changed or removed."""
+        """Policies were added, changed or removed, or the moment of their ticks has moved."""
         self._changed.set()
 
     async def run(self) -> None:
@@ -85,6 +82,7 @@ class Scheduler:
             while True:
                 await self._run_due()
         finally:
+            await self._phasing.stop()
             ticks = list(self._ticks.values())
             for task in ticks:
                 task.cancel()
@@ -97,13 +95,17 @@ class Scheduler:
         for group, last in self._last.items():
             # A clock that was set back must not make the ticks wait for the old time to return.
             self._last[group] = min(last, now)
-        due = {group: next_tick(self._last.setdefault(group, now), group[1]) for group in groups}
-        for group, moment in due.items():
-            if moment <= now:
+        for group in groups:
+            self._last.setdefault(group, now)
+            if self._next(group, self._last[group]) <= now:
                 # The newest moment that has passed: ticks that were missed are not made up for.
-                self._begin(group, next_tick(now - group[1], group[1]), groups[group])
-        upcoming = [next_tick(self._last[group], group[1]) for group in groups]
+                self._begin(group, self._next(group, now - group[1]), groups[group])
+        self._phasing.keep(groups)
+        upcoming = [self._next(group, self._last[group]) for group in groups]
         await wait_until(self._clock, self._changed, min(upcoming, default=None))
+
+    def _next(self, group: Group, after: datetime) -> datetime:
+        return next_tick(after, group[1], self._phasing.lock(group).offset)
 
     def _groups(self) -> dict[Group, list[PolicyEntry]]:
         groups: dict[Group, list[PolicyEntry]] = {}
@@ -123,6 +125,7 @@ class Scheduler:
         self._ticks[group] = asyncio.create_task(self._tick(group, moment, policies))
 
     async def _tick(self, group: Group, moment: datetime, policies: list[PolicyEntry]) -> None:
+        self._phasing.ticked(group, moment, (q.value.text for p in policies for q in p.questions.values()))
         questions = (question for policy in policies for question in self._questions(policy, moment))
         answers = await ask_all(self._sources, group[0], questions, moment)
         for count, policy in enumerate(policies):
