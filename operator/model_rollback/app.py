@@ -20,6 +20,7 @@ from model_rollback.adapters.probes.logs import ClusterPodLogs
 from model_rollback.adapters.sources import make_source
 from model_rollback.adapters.watches import ClusterWatches
 from model_rollback.core.tenancy import SourceRules
+from model_rollback.core.brake import BrakeRule
 from model_rollback.engine.runtime import Runtime
 from model_rollback.handlers.supervisor import Watcher
 from model_rollback.ports import Clock
@@ -79,6 +80,7 @@ class App:
             registry=telemetry.REGISTRY,
             paths=paths,
         )
+        brake = self._settings.brake
         self.runtime = runtime = Runtime(
             objects=ClusterObjects(connection, paths),
             watches=ClusterWatches(connection, paths, namespaces=self._settings.namespaces),
@@ -89,6 +91,7 @@ class App:
             recorder=recorder,
             clock=self._clock,
             epoch=_EPOCH,
+            brake=BrakeRule(brake.max_share, brake.at_least, brake.release_after),
         )
         endpoint = Endpoint(
             self._settings.http.host,

@@ -46,6 +46,26 @@ class Answer:
     samples: tuple[Sample, ...]
     warnings: tuple[str, ...] = ()
     infos: tuple[str, ...] = ()
+    _found: dict[tuple[str, ...], dict[tuple[str, ...], tuple[Sample, ...]]] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
+
+    def matching(self, series: Mapping[str, str]) -> tuple[Sample, ...]:
+        """The samples that have all those labels.
+
+        Thousands of policies pick their series out of one answer, so the samples are sorted by these labels once.
+        """
+        if not series:
+            return self.samples
+        names = tuple(sorted(series))
+        found = self._found.get(names)
+        if found is None:
+            sorted_out: dict[tuple[str, ...], list[Sample]] = {}
+            for sample in self.samples:
+                if all(name in sample.labels for name in names):
+                    sorted_out.setdefault(tuple(sample.labels[name] for name in names), []).append(sample)
+            found = self._found[names] = {values: tuple(samples) for values, samples in sorted_out.items()}
+        return found.get(tuple(series[name] for name in names), ())
 
 
 @dataclass(frozen=True, slots=True)

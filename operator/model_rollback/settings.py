@@ -111,6 +111,15 @@ class ProbeSettings(_Part):
         return dict(entry.split("=") for entry in self.resolve)
 
 
+class BrakeSettings(_Part):
+    """The fleet brake: more than `maxShare` of a source's policies, and at least `atLeast`, turning Breached within a
+    minute keep new Rollbacks waiting for `releaseAfter`. `maxShare: 1` switches it off."""
+
+    max_share: Annotated[float, Field(gt=0, le=1)] = 0.2
+    at_least: Annotated[int, Field(ge=1)] = 10
+    release_after: Timeout = timedelta(minutes=5)
+
+
 class LogSettings(_Part):
     """`json` for machines, `console` for people."""
 
@@ -142,6 +151,7 @@ class Settings(BaseSettings):
     namespaces: tuple[str, ...] = ()
     metrics_sources: Mapping[str, MetricsSourceSettings] = {}
     probes: ProbeSettings = ProbeSettings()
+    brake: BrakeSettings = BrakeSettings()
     log: LogSettings = LogSettings()
     http: HttpSettings = HttpSettings()
     pod_name: str = "local"

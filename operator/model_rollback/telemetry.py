@@ -22,3 +22,15 @@ HALTED = Gauge("model_rollback_halted", "Rollbacks that wait for a person.", reg
 KOPF_RESTARTS = Counter(
     "model_rollback_watcher_restarts", "Restarts of kopf by its supervisor.", registry=REGISTRY
 )
+POLICIES_BLIND = Gauge(
+    "model_rollback_policies_blind",
+    "Policies with a trigger that cannot be measured now.",
+    ["source"],
+    registry=REGISTRY,
+)
+FLEET_BRAKE = Gauge(
+    "model_rollback_fleet_brake_engaged",
+    "1 while so many policies of a source turned Breached at once that new Rollbacks wait.",
+    ["source"],
+    registry=REGISTRY,
+)

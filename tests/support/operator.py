@@ -136,6 +136,7 @@ class Operators:
         kubeconfig: Path | None = None,
         sources: Mapping[str, Any] | None = None,
         resolve: tuple[str, ...] = (),
+        brake: Mapping[str, Any] | None = None,
         wait: bool = True,
     ) -> OperatorProcess:
         """A new operator process; ready when it returns, unless `wait` is false.
@@ -150,6 +151,7 @@ class Operators:
                     "metricsSources": sources or {"default": {"url": self._prometheus_url, "timeout": "2s"}},
                     "namespaces": [self._namespace],
                     "probes": {"resolve": list(resolve)},
+                    "brake": dict(brake or {}),
                     "log": {"format": "json", "level": "info"},
                     "http": {"host": "127.0.0.1", "port": 0},
                 }

@@ -26,6 +26,7 @@ class Reason(StrEnum):
     ROLLBACK_IN_PROGRESS = "RollbackInProgress"
     TARGET_PAUSED = "TargetPaused"
     TARGET_SCALED_TO_ZERO = "TargetScaledToZero"
+    FLEET_BRAKE = "FleetBrake"
     BREACH_CONSUMED = "BreachConsumed"
     COOLDOWN_ACTIVE = "CooldownActive"
     ROLLBACK_BUDGET_EXHAUSTED = "RollbackBudgetExhausted"

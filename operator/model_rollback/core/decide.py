@@ -42,11 +42,15 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The status to write when it differs from the old one, and the effects."""
+    """The status to write when it differs from the old one, and the effects.
+
+    `look_again`: when time alone may change what blocks.
+    """
 
     status: RollbackPolicyStatus
     announcements: tuple[Announcement, ...]
     start: Start | None
+    look_again: datetime | None = None
 
 
 def decide(observation: Observation, before: RollbackPolicyStatus, *, generation: int) -> Decision:
@@ -77,7 +81,8 @@ def decide(observation: Observation, before: RollbackPolicyStatus, *, generation
     )
     if start is not None and start.observe_only and _is_said(o, before, start):
         start = None
-    return Decision(status, _announcements(o, before, status), start)
+    until = blocked.until if blocked is not None else None
+    return Decision(status, _announcements(o, before, status), start, until)
 
 
 def _is_said(o: Observation, before: RollbackPolicyStatus, start: Start) -> bool:
@@ -200,19 +205,31 @@ def _conditions(
         said["Armed"] = say("Armed", True, Reason.ARMED, f"a breach now would put {name} back")
     if not triggers:
         return said
-    said["MetricsAvailable"] = _metrics_available(o, triggers, say)
+    said["MetricsAvailable"] = _metrics_available(o, triggers, before, say)
     said["Breached"] = _breached_condition(o.policy, triggers, before, start, say)
     return said
 
 
-def _metrics_available(o: Observation, triggers: tuple[TriggerStatus, ...], say: Say) -> Condition:
-    """False while a trigger cannot be measured, also where only its traffic is unknown; errors are named first."""
+def _metrics_available(
+    o: Observation, triggers: tuple[TriggerStatus, ...], before: RollbackPolicyStatus, say: Say
+) -> Condition:
+    """False while a trigger cannot be measured, also where only its traffic is unknown; errors are named first.
+
+    How many others are blind is said when it begins, and not written anew whenever that number changes.
+    """
     unknown = {n for n, m in o.triggers.items() if m.measurement is not None and m.measurement.blind}
     blind = [t for t in triggers if t.state in ("Error", "NoData", "Stale")]
     blind += [t for t in triggers if t.state == "LowTraffic" and t.name in unknown]
     if blind:
         first = next((t for t in blind if t.state == "Error"), blind[0])
-        return say("MetricsAvailable", False, Reason.METRICS_UNAVAILABLE, f"{first.name}: {first.message}")
+        words = f"{first.name}: {first.message}"
+        known = find_condition(before.conditions, "MetricsAvailable")
+        if known is not None and known.status == "False" and known.message.startswith(words):
+            return say("MetricsAvailable", False, Reason.METRICS_UNAVAILABLE, known.message)
+        others = o.blind_policies - 1
+        if o.policy is not None and others > 0:
+            words += f"; {others} other policies on metricsSource {o.policy.metrics_source} cannot be measured either"
+        return say("MetricsAvailable", False, Reason.METRICS_UNAVAILABLE, words)
     return say("MetricsAvailable", True, Reason.METRICS_AVAILABLE, "every trigger is measured")
 
 
@@ -263,6 +280,9 @@ def _announcements(
             said.append(Announcement(Reason.METRICS_UNAVAILABLE, found.message))
         elif then == "False":
             said.append(Announcement(Reason.METRICS_AVAILABLE, found.message))
+    armed = find_condition(after.conditions, "Armed")
+    if armed is not None and armed.reason == Reason.FLEET_BRAKE != _reason(before, "Armed"):
+        said.append(Announcement(Reason.FLEET_BRAKE, armed.message))
     said += _spec_announcement(o, before)
     return tuple(said)
 

@@ -52,6 +52,12 @@ EVENTS: Final[Mapping[Reason, EventKind]] = MappingProxyType(
         ),
         Reason.METRICS_UNAVAILABLE: EventKind("A trigger cannot be measured.", "Evaluate", _JUDGING, True),
         Reason.METRICS_AVAILABLE: EventKind("Every trigger is measured again.", "Evaluate", _JUDGING),
+        Reason.FLEET_BRAKE: EventKind(
+            "Breached, but so many policies are at once that the metrics are suspect: the Rollback waits.",
+            "Evaluate",
+            _JUDGING,
+            True,
+        ),
         Reason.WOULD_ROLL_BACK: EventKind(
             "Mode Observe: with Enforce a Rollback would start now.", "Rollback", _JUDGING, True
         ),

@@ -109,7 +109,7 @@ def _traffic(traffic: Traffic | None, answer: Answer | MetricsError) -> Measurem
     if isinstance(answer, MetricsError):
         words = f"traffic is unknown, it could not be measured ({answer.kind}): {answer}"
         return Measurement(Verdict.LOW_TRAFFIC, "", words, blind=True)
-    values = [s.value for s in matching(answer.samples, traffic.series) if math.isfinite(s.value)]
+    values = [s.value for s in answer.matching(traffic.series) if math.isfinite(s.value)]
     if not values:
         return Measurement(
             Verdict.LOW_TRAFFIC, "", "traffic is unknown: its query returns no number of mine", blind=True
@@ -125,15 +125,10 @@ def _traffic(traffic: Traffic | None, answer: Answer | MetricsError) -> Measurem
 # --- the value ----------------------------------------------------------------------------------------------------
 
 
-def matching(samples: Sequence[Sample], series: Mapping[str, str]) -> tuple[Sample, ...]:
-    """The samples that have all those labels."""
-    return tuple(s for s in samples if series.items() <= s.labels.items())
-
-
 def _judge(
     trigger: Trigger, questions: Questions, answers: Answers, answer: Answer, now: datetime
 ) -> Measurement:
-    mine = matching(answer.samples, trigger.series)
+    mine = answer.matching(trigger.series)
     if not mine:
         return _no_data(_no_series(trigger, answer))
     usable = _usable(trigger, mine)
@@ -205,7 +200,7 @@ def _baselines(
         return _failed("could not measure the baseline", answer)
     baseline = trigger.breach.baseline
     series = baseline.series if baseline is not None and baseline.query is not None else trigger.series
-    return tuple(s for s in matching(answer.samples, series) if math.isfinite(s.value))
+    return tuple(s for s in answer.matching(series) if math.isfinite(s.value))
 
 
 def _baseline_of(sample: Sample, baselines: Sequence[Sample]) -> float | None:

@@ -1,16 +1,17 @@
 """One policy at one tick: measure, remember, decide, and carry the decision out."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import structlog
 
-from model_rollback import telemetry
 from model_rollback.api.group import API_VERSION
 from model_rollback.api.reasons import Reason
 from model_rollback.api.v1alpha1 import ModelDeploymentStatus, RollbackPolicyStatus
 from model_rollback.core import decide as deciding
+from model_rollback.core.brake import NO_BRAKE, Brake
 from model_rollback.core.candidates import choose
 from model_rollback.core.gates import Observation
 from model_rollback.core.measure import Verdict, measure
@@ -18,6 +19,7 @@ from model_rollback.core.questions import Answers, Questions, needs_target, ques
 from model_rollback.core.triggers import TriggerMemory, advance, consume, restore
 from model_rollback.core.versions import find_recorded
 from model_rollback.engine.announcer import Announcer
+from model_rollback.engine.calm import calm_of
 from model_rollback.engine.held import write_status
 from model_rollback.engine.store import Key, PolicyEntry, Store, SystemEntry
 from model_rollback.engine.targets import TargetWatcher
@@ -33,6 +35,19 @@ class Starter(Protocol):
 
     async def start(self, policy: PolicyEntry, system: SystemEntry, start: deciding.Start) -> str | None:
         """The name of the Rollback that answers this breach, or None when it could not be started now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the other policies of the source do at this tick.
+
+    Attributes:
+        brake: the fleet brake of the source.
+        blind_policies: how many of them cannot be measured.
+    """
+
+    brake: Brake = NO_BRAKE
+    blind_policies: int = 0
 
 
 class Evaluator:
@@ -89,30 +104,51 @@ class Evaluator:
 
     async def evaluate(self, policy: PolicyEntry, answers: Answers, *, now: datetime) -> None:
         """One tick of one policy. Raises nothing but cancellation."""
+        if await self.measure(policy, answers, now=now):
+            await self.conclude(policy, Surroundings(), now=now)
+
+    async def measure(self, policy: PolicyEntry, answers: Answers, *, now: datetime) -> bool:
+        """The first half: remembers what was measured. Whether there is anything to conclude from it."""
+        return await self._guarded(policy, self._measure(policy, answers, now))
+
+    async def conclude(self, policy: PolicyEntry, around: "Surroundings", *, now: datetime) -> None:
+        """The second half: decides, and carries the decision out."""
+        await self._guarded(policy, self._conclude(policy, around, now))
+
+    async def _guarded(self, policy: PolicyEntry, work: Coroutine[Any, Any, bool]) -> bool:
         try:
             async with policy.evaluating:
-                await self._evaluate(policy, answers, now)
-            telemetry.EVALUATIONS.inc()
+                return await work
         except NotFound:
             log.debug("policy is gone", policy=str(policy.ref))
         except ClusterError as error:
             log.warning("evaluation was not recorded", policy=str(policy.ref), error=str(error))
         except Exception:
             log.exception("evaluation failed", policy=str(policy.ref))
+        return False
 
-    async def _evaluate(self, policy: PolicyEntry, answers: Answers, now: datetime) -> None:
+    async def _measure(self, policy: PolicyEntry, answers: Answers, now: datetime) -> bool:
+        policy.catch_up()
         system = await self._system_of(policy)
         if system is not None and not self._targets.blindness(system) and not _can_judge(system, now):
-            return
+            return False
         self._advance(policy, system, answers, now)
-        observation = self._observe(policy, system, now)
+        return True
+
+    async def _conclude(self, policy: PolicyEntry, around: "Surroundings", now: datetime) -> bool:
+        system = await self._system_of(policy)
+        observation = self._observe(policy, system, around, now)
         decision = deciding.decide(observation, policy.status, generation=policy.generation)
         for said in decision.announcements:
             self._announcer.tell(said.reason, said.message, self._concerned(policy, system))
         if decision.start is not None and system is not None:
-            decision = await self._act(policy, system, decision, decision.start, now)
+            decision = await self._act(policy, system, decision, decision.start, around, now)
+        before = policy.status
         await write_status(self._objects, policy, lambda _: self._wanted(policy, decision.status))
         await self._credit(policy, system, now)
+        if policy.status is before and system is not None and not self._targets.blind:
+            policy.calm = calm_of(policy, system, now=now, look_again=decision.look_again)
+        return True
 
     async def _act(
         self,
@@ -120,6 +156,7 @@ class Evaluator:
         system: SystemEntry,
         decision: deciding.Decision,
         start: deciding.Start,
+        around: "Surroundings",
         now: datetime,
     ) -> deciding.Decision:
         if start.observe_only:
@@ -131,7 +168,7 @@ class Evaluator:
             return decision
         policy.memories = consume(policy.memories, start.evidence, name)
         return deciding.decide(
-            self._observe(policy, system, now), policy.status, generation=policy.generation
+            self._observe(policy, system, around, now), policy.status, generation=policy.generation
         )
 
     def _wanted(self, policy: PolicyEntry, decided: RollbackPolicyStatus) -> RollbackPolicyStatus:
@@ -172,7 +209,9 @@ class Evaluator:
             )
         policy.memories = memories
 
-    def _observe(self, policy: PolicyEntry, system: SystemEntry | None, now: datetime) -> Observation:
+    def _observe(
+        self, policy: PolicyEntry, system: SystemEntry | None, around: "Surroundings", now: datetime
+    ) -> Observation:
         problem = policy.problem
         if policy.spec is not None and system is None:
             problem = (
@@ -190,6 +229,8 @@ class Evaluator:
             blind=self._targets.blindness(system) if system is not None else "",
             refused=policy.refused,
             triggers=policy.memories,
+            brake=around.brake,
+            blind_policies=around.blind_policies,
         )
 
     def _concerned(self, policy: PolicyEntry, system: SystemEntry | None) -> list[dict[str, Any]]:
@@ -212,6 +253,7 @@ def _can_judge(system: SystemEntry, now: datetime) -> bool:
 
 def _is_healthy(policy: PolicyEntry, now: datetime) -> bool:
     """Whether every trigger was measured lately and found healthy; `onNoData: Healthy` is no measurement."""
+    policy.catch_up()
     return bool(policy.memories) and all(
         m.state == "Healthy"
         and m.measurement is not None

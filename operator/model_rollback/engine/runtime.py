@@ -7,6 +7,7 @@ from typing import Any
 import structlog
 
 from model_rollback.core.tenancy import SourceRules
+from model_rollback.core.brake import BrakeRule
 from model_rollback.engine.announcer import Announcer
 from model_rollback.engine.context import World
 from model_rollback.engine.evaluator import Evaluator
@@ -49,6 +50,7 @@ class Runtime:
         recorder: Recorder,
         clock: Clock,
         epoch: int,
+        brake: BrakeRule,
     ) -> None:
         self.store = Store(source_rules)
         self._clock = clock
@@ -78,7 +80,7 @@ class Runtime:
         self._evaluator = Evaluator(
             self.store, objects, self.targets, tracker, announcer, self.executor, self._introduce
         )
-        self.scheduler = Scheduler(self.store, sources, self._evaluator, clock)
+        self.scheduler = Scheduler(self.store, sources, self._evaluator, clock, brake)
         self._registered: dict[Key, tuple[str, int]] = {}
         self._policies_seen: dict[Key, tuple[str, int]] = {}
         self._background: set[asyncio.Task[None]] = set()

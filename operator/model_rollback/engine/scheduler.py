@@ -13,9 +13,11 @@ from datetime import datetime
 import structlog
 
 from model_rollback import telemetry
+from model_rollback.core.brake import BrakeRule
 from model_rollback.core.phase import next_tick
 from model_rollback.core.questions import Answers, Question
 from model_rollback.engine.evaluator import Evaluator
+from model_rollback.engine.fleet import Fleet
 from model_rollback.engine.phasing import Group, Phasing
 from model_rollback.engine.store import PolicyEntry, Store
 from model_rollback.engine.wakeups import wait_until
@@ -23,8 +25,6 @@ from model_rollback.errors import MetricsError
 from model_rollback.ports import Answer, Clock, MetricsSource
 
 log = structlog.get_logger(__name__)
-
-_BREATH = 100
 
 
 async def ask(
@@ -58,11 +58,17 @@ class Scheduler:
     """One loop for all policies."""
 
     def __init__(
-        self, store: Store, sources: Mapping[str, MetricsSource], evaluator: Evaluator, clock: Clock
+        self,
+        store: Store,
+        sources: Mapping[str, MetricsSource],
+        evaluator: Evaluator,
+        clock: Clock,
+        brake: BrakeRule,
     ) -> None:
         self._store = store
         self._sources = sources
         self._evaluator = evaluator
+        self._fleet = Fleet(store, evaluator, brake)
         self._clock = clock
         self._changed = asyncio.Event()
         self._ticks: dict[Group, asyncio.Task[None]] = {}
@@ -126,17 +132,16 @@ class Scheduler:
 
     async def _tick(self, group: Group, moment: datetime, policies: list[PolicyEntry]) -> None:
         self._phasing.ticked(group, moment, (q.value.text for p in policies for q in p.questions.values()))
-        questions = (question for policy in policies for question in self._questions(policy, moment))
+        questions = dict.fromkeys(q for policy in policies for q in self._questions(policy, moment))
         answers = await ask_all(self._sources, group[0], questions, moment)
-        for count, policy in enumerate(policies):
-            if self._is_answered(policy, group, moment, answers):
-                await self._evaluator.evaluate(policy, answers, now=moment)
-            if count % _BREATH == _BREATH - 1:
-                await asyncio.sleep(0)
+        answered = [p for p in policies if self._is_answered(p, group, moment, answers)]
+        await self._fleet.evaluate(group, answered, answers, now=moment)
         self.last_tick_at = moment
         telemetry.TICK_SECONDS.observe(max(0.0, (self._clock.now() - moment).total_seconds()))
 
     def _questions(self, policy: PolicyEntry, moment: datetime) -> Iterator[Question]:
+        if policy.calm is not None:
+            return itertools.chain.from_iterable(policy.questions.values())
         return itertools.chain.from_iterable(self._evaluator.questions(policy, now=moment).values())
 
     def _is_answered(self, policy: PolicyEntry, group: Group, moment: datetime, answers: Answers) -> bool:

@@ -6,6 +6,7 @@ itself only.
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import structlog
 from pydantic import TypeAdapter, ValidationError
@@ -20,6 +21,7 @@ from model_rollback.api.v1alpha1 import (
     RollbackStatus,
 )
 from model_rollback.api.v1alpha1.rollback import Evidence
+from model_rollback.core.calm import Calm
 from model_rollback.core.health import HealthClock
 from model_rollback.core.kinds import problems
 from model_rollback.core.live import LiveTarget
@@ -62,6 +64,7 @@ class PolicyEntry(Held[RollbackPolicyStatus]):
 
     `questions`: what its triggers ask at an ordinary tick.
     `refused`: why the API server did not let its last Rollback start.
+    `calm`: while its ticks need not be looked at in full.
     """
 
     def __init__(self, body: Object, rules: SourceRules | None = None) -> None:
@@ -73,7 +76,19 @@ class PolicyEntry(Held[RollbackPolicyStatus]):
         self.evaluating = asyncio.Lock()
         self.questions: Mapping[str, Questions] = {}
         self.refused = ""
+        self.calm: Calm | None = None
         super().__init__("RollbackPolicy", RollbackPolicyStatus, body)
+
+    def catch_up(self) -> None:
+        """Ends the calm: the triggers remember the ticks that were passed over, which were healthy."""
+        calm, self.calm = self.calm, None
+        if calm is not None:
+            self.memories = {
+                name: replace(memory, observed_at=calm.seen, judged_at=calm.seen)
+                if memory.observed_at < calm.seen
+                else memory
+                for name, memory in self.memories.items()
+            }
 
     def adopt_spec(self, body: Object) -> None:
         """Parses the spec; a trigger that was edited forgets its clock, not the breach that is open."""

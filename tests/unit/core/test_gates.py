@@ -6,6 +6,7 @@ import pytest
 
 from model_rollback.api.reasons import Reason
 from model_rollback.api.v1alpha1.model_deployment import FinishedRollback
+from model_rollback.core.brake import Brake
 from model_rollback.core.gates import GATES, first_block
 from model_rollback.core.live import LiveTarget
 from model_rollback.engine.lock import KEPT
@@ -49,6 +50,12 @@ def finished_hours_ago(*hours, **fields):
 
 
 BLOCKED = {
+    "half of the fleet breached at once": (
+        {"brake": Brake(until=at(60), share="12 of 20 policies turned Breached within a minute")},
+        Reason.FLEET_BRAKE,
+        "12 of 20 policies turned Breached within a minute: the metrics are likelier to be broken than all these "
+        "models; new rollbacks wait until 2026-01-05 10:01:00 UTC and are judged again",
+    ),
     "mode Suspended": (
         {"policy": make_policy(mode="Suspended")},
         Reason.SUSPENDED,
@@ -270,6 +277,7 @@ def test_the_order_of_the_gates():
         "mixed_versions",
         "target_paused",
         "target_scaled_to_zero",
+        "fleet_brake",
         "breach_consumed",
         "cooldown_active",
         "rollback_budget_exhausted",

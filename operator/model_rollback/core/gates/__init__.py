@@ -7,6 +7,7 @@ from model_rollback.core.gates.observation import Blocked, Gate, Observation
 from model_rollback.core.gates.pace import (
     breach_consumed,
     cooldown_active,
+    fleet_brake,
     frozen_window,
     rollback_budget_exhausted,
 )
@@ -30,6 +31,7 @@ GATES: Final[tuple[Gate, ...]] = (
     mixed_versions,
     target_paused,
     target_scaled_to_zero,
+    fleet_brake,
     breach_consumed,
     cooldown_active,
     rollback_budget_exhausted,

@@ -7,6 +7,7 @@ from functools import cached_property
 
 from model_rollback.api.reasons import Reason
 from model_rollback.api.v1alpha1.model_deployment import ModelDeploymentSpec, ModelDeploymentStatus
+from model_rollback.core.brake import NO_BRAKE, Brake
 from model_rollback.core.candidates import Choice, choose
 from model_rollback.core.live import LiveTarget
 from model_rollback.core.presets import Policy
@@ -25,6 +26,8 @@ class Observation:
         refused: why the API server did not let the last Rollback start; empty when it did.
         triggers: name → memory after the newest tick.
         missing: version → which of its artifacts or kept values was found missing.
+        brake: the fleet brake of the policy's source.
+        blind_policies: how many policies of the source cannot be measured.
     """
 
     now: datetime
@@ -37,6 +40,8 @@ class Observation:
     triggers: Mapping[str, TriggerMemory]
     refused: str = ""
     missing: Mapping[str, str] = field(default_factory=dict)
+    brake: Brake = NO_BRAKE
+    blind_policies: int = 0
 
     @cached_property
     def choice(self) -> Choice:

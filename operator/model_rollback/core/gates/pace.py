@@ -9,6 +9,18 @@ _UNCOUNTED = frozenset({"Withdrawn", "Denied", "Expired"})
 """Results of a Rollback that people or the metric stopped before anything was written."""
 
 
+def fleet_brake(o: Observation) -> Blocked | None:
+    """So many policies of the source turned Breached at once that the metrics are suspect; wait and judge again."""
+    if o.brake.until is None or not any(m.open and not m.consumed_by for m in o.triggers.values()):
+        return None
+    return Blocked(
+        Reason.FLEET_BRAKE,
+        f"{o.brake.share}: the metrics are likelier to be broken than all these models; "
+        f"new rollbacks wait until {o.brake.until:%Y-%m-%d %H:%M:%S} UTC and are judged again",
+        o.brake.until,
+    )
+
+
 def breach_consumed(o: Observation) -> Blocked | None:
     """This breach has had its Rollback; the next breach begins after a healthy measurement."""
     breached = [m for m in o.triggers.values() if m.open]

@@ -1,0 +1,102 @@
+"""One tick of all policies of a group: first every one is measured, then each that has something to conclude acts.
+
+Measuring comes first for all, because how many turn Breached at once, and how many cannot be measured, bears on what
+each of them may do.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import structlog
+
+from model_rollback import telemetry
+from model_rollback.core.brake import NO_BRAKE, Brake, BrakeRule
+from model_rollback.core.questions import Answers
+from model_rollback.engine.calm import pass_over
+from model_rollback.engine.evaluator import Evaluator, Surroundings
+from model_rollback.engine.store import PolicyEntry, Store
+
+log = structlog.get_logger(__name__)
+
+_BREATH = 100
+"""Policies after which other tasks get their turn."""
+
+
+class Fleet:
+    """Evaluates the policies of a source together, and holds the source's brake."""
+
+    def __init__(self, store: Store, evaluator: Evaluator, rule: BrakeRule) -> None:
+        self._store = store
+        self._evaluator = evaluator
+        self._rule = rule
+        self._brakes: dict[str, Brake] = {}
+        self._blind: dict[tuple[str, timedelta], int] = {}
+
+    async def evaluate(
+        self,
+        group: tuple[str, timedelta],
+        policies: Sequence[PolicyEntry],
+        answers: Answers,
+        *,
+        now: datetime,
+    ) -> None:
+        """One tick; every question of every policy has its answer."""
+        awake = await self._measure(policies, answers, now)
+        around = self._look_around(group, awake, now)
+        for count, policy in enumerate(awake):
+            await self._evaluator.conclude(policy, around, now=now)
+            if count % _BREATH == _BREATH - 1:
+                await asyncio.sleep(0)
+        telemetry.EVALUATIONS.inc(len(policies))
+
+    async def _measure(
+        self, policies: Sequence[PolicyEntry], answers: Answers, now: datetime
+    ) -> list[PolicyEntry]:
+        """Those that are not passed over."""
+        awake = []
+        for count, policy in enumerate(policies):
+            system = self._store.systems.get(policy.system_key) if policy.system_key is not None else None
+            if not pass_over(policy, system, answers, now=now) and await self._evaluator.measure(
+                policy, answers, now=now
+            ):
+                awake.append(policy)
+            if count % _BREATH == _BREATH - 1:
+                await asyncio.sleep(0)
+        return awake
+
+    def _look_around(
+        self, group: tuple[str, timedelta], awake: Sequence[PolicyEntry], now: datetime
+    ) -> Surroundings:
+        source = group[0]
+        self._blind[group] = sum(_is_blind(policy) for policy in awake)
+        blind = sum(count for (name, _), count in self._blind.items() if name == source)
+        telemetry.POLICIES_BLIND.labels(source).set(blind)
+        return Surroundings(self._brake(source, sum(_turned(p) for p in awake), now), blind)
+
+    def _brake(self, source: str, turned: int, now: datetime) -> Brake:
+        before = self._brakes.get(source, NO_BRAKE)
+        if not turned and not before.turned and before.until is None:
+            return before
+        policies = sum(
+            p.spec is not None and p.spec.metrics_source == source for p in self._store.policies.values()
+        )
+        after = self._brakes[source] = before.after(turned, policies, self._rule, now=now)
+        if after.until != before.until:
+            telemetry.FLEET_BRAKE.labels(source).set(after.until is not None)
+            if after.until is not None:
+                log.warning(
+                    "fleet brake engaged", source=source, why=after.share, until=after.until.isoformat()
+                )
+            else:
+                log.info("fleet brake released", source=source)
+        return after
+
+
+def _turned(policy: PolicyEntry) -> bool:
+    """Whether it turned Breached at this tick."""
+    return any(m.state == "Breached" and m.since == m.observed_at for m in policy.memories.values())
+
+
+def _is_blind(policy: PolicyEntry) -> bool:
+    return any(m.measurement is not None and m.measurement.blind for m in policy.memories.values())
