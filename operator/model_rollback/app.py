@@ -19,8 +19,8 @@ from model_rollback.adapters.probes.http import ServiceProbes
 from model_rollback.adapters.probes.logs import ClusterPodLogs
 from model_rollback.adapters.sources import make_source
 from model_rollback.adapters.watches import ClusterWatches
-from model_rollback.core.tenancy import SourceRules
 from model_rollback.core.brake import BrakeRule
+from model_rollback.core.tenancy import SourceRules
 from model_rollback.engine.runtime import Runtime
 from model_rollback.handlers.supervisor import Watcher
 from model_rollback.ports import Clock

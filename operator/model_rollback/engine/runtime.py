@@ -6,8 +6,8 @@ from typing import Any
 
 import structlog
 
-from model_rollback.core.tenancy import SourceRules
 from model_rollback.core.brake import BrakeRule
+from model_rollback.core.tenancy import SourceRules
 from model_rollback.engine.announcer import Announcer
 from model_rollback.engine.context import World
 from model_rollback.engine.evaluator import Evaluator
