@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import signal
+import uuid
 from collections.abc import Mapping
 
 import kopf
@@ -10,9 +11,10 @@ import structlog
 
 from model_rollback import telemetry
 from model_rollback.adapters.clock import SystemClock
-from model_rollback.adapters.connection import Connection, connect
+from model_rollback.adapters.connection import CONNECT_TIMEOUT, TOTAL_TIMEOUT, Connection, connect
 from model_rollback.adapters.events import EventRecorder
 from model_rollback.adapters.http import Endpoint
+from model_rollback.adapters.lease import ClusterLease
 from model_rollback.adapters.metrics import PrometheusSource
 from model_rollback.adapters.objects import ClusterObjects, Paths
 from model_rollback.adapters.probes.http import ServiceProbes
@@ -21,17 +23,16 @@ from model_rollback.adapters.sources import make_source
 from model_rollback.adapters.watches import ClusterWatches
 from model_rollback.core.brake import BrakeRule
 from model_rollback.core.tenancy import SourceRules
+from model_rollback.engine.leader import Alone, Election, Leadership, Rhythm
 from model_rollback.engine.runtime import Runtime
 from model_rollback.handlers.supervisor import Watcher
 from model_rollback.ports import Clock
 from model_rollback.settings import MetricsSourceSettings, Settings
+from model_rollback.term import Elected, Term
 
 log = structlog.get_logger(__name__)
 
-_KOPF_EXIT = 8.0
 _DRAIN = 2.0
-_EPOCH = 0
-"""One replica writes, so there is one epoch; a standby needs an election that numbers its leaders."""
 
 
 class App:
@@ -41,7 +42,7 @@ class App:
         started: set once `runtime` and `port` are there.
     """
 
-    runtime: Runtime
+    _term: Term | None = None
 
     def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
         self._settings = settings
@@ -61,17 +62,41 @@ class App:
             NotConfiguredError: no cluster is named.
             OSError: the port for health checks and metrics is taken.
         """
-        connection = await connect(str(self._settings.kubeconfig) if self._settings.kubeconfig else None)
-        sources = {name: make_source(s) for name, s in self._settings.metrics_sources.items()}
-        try:
-            await self._run(connection, sources)
-        finally:
+        async with contextlib.AsyncExitStack() as stack:
+            stack.callback(log.info, "operator stopped")
+            connection = await self._connect(stack)
+            leadership = await self._leadership(stack)
+            connection.guard(leadership.holds)
+            sources = {name: make_source(s) for name, s in self._settings.metrics_sources.items()}
             for source in sources.values():
-                source.close()
-            await connection.close()
-            log.info("operator stopped")
+                stack.callback(source.close)
+            await self._run(connection, leadership, sources)
 
-    async def _run(self, connection: Connection, sources: Mapping[str, PrometheusSource]) -> None:
+    async def _connect(
+        self,
+        stack: contextlib.AsyncExitStack,
+        *,
+        total: float = TOTAL_TIMEOUT,
+        connecting: float = CONNECT_TIMEOUT,
+    ) -> Connection:
+        kubeconfig = str(self._settings.kubeconfig) if self._settings.kubeconfig else None
+        connection = await connect(kubeconfig, total=total, connect_timeout=connecting)
+        stack.push_async_callback(connection.close)
+        return connection
+
+    async def _leadership(self, stack: contextlib.AsyncExitStack) -> Leadership:
+        chosen = self._settings.leader_election
+        if not chosen.enabled:
+            return Alone()
+        rhythm = Rhythm()
+        # Of its own, so that a renewal never waits behind other requests.
+        connection = await self._connect(stack, total=rhythm.request, connecting=rhythm.request)
+        lease = ClusterLease(connection, chosen.namespace, chosen.name, duration=rhythm.duration)
+        return Election(lease, f"{self._settings.pod_name}_{uuid.uuid4().hex[:12]}", rhythm)
+
+    async def _run(
+        self, connection: Connection, leadership: Leadership, sources: Mapping[str, PrometheusSource]
+    ) -> None:
         paths = Paths(connection)
         recorder = EventRecorder(
             connection,
@@ -81,18 +106,24 @@ class App:
             paths=paths,
         )
         brake = self._settings.brake
-        self.runtime = runtime = Runtime(
-            objects=ClusterObjects(connection, paths),
-            watches=ClusterWatches(connection, paths, namespaces=self._settings.namespaces),
-            sources=sources,
-            source_rules=_rules(self._settings.metrics_sources),
-            http=ServiceProbes(self._settings.probes.overrides()),
-            logs=ClusterPodLogs(connection, paths),
-            recorder=recorder,
-            clock=self._clock,
-            epoch=_EPOCH,
-            brake=BrakeRule(brake.max_share, brake.at_least, brake.release_after),
-        )
+
+        def make_runtime(elected: Elected) -> Runtime:
+            return Runtime(
+                objects=ClusterObjects(connection, paths),
+                watches=ClusterWatches(connection, paths, namespaces=self._settings.namespaces),
+                sources=sources,
+                source_rules=_rules(self._settings.metrics_sources),
+                http=ServiceProbes(self._settings.probes.overrides()),
+                logs=ClusterPodLogs(connection, paths),
+                recorder=recorder,
+                clock=self._clock,
+                elected=elected,
+                brake=BrakeRule(brake.max_share, brake.at_least, brake.release_after),
+            )
+
+        def make_watcher(runtime: Runtime) -> Watcher:
+            return Watcher(runtime, lambda: self._login(connection), self._settings.namespaces)
+
         endpoint = Endpoint(
             self._settings.http.host,
             self._settings.http.port,
@@ -105,40 +136,25 @@ class App:
         log.info(
             "operator started", port=self.port, sources=sorted(sources), namespaces=self._settings.namespaces
         )
-        self._engine = asyncio.create_task(runtime.run(), name="engine")
         events = asyncio.create_task(recorder.run(), name="events")
-        self._watcher = Watcher(runtime, lambda: self._login(connection), self._settings.namespaces)
-        watching = asyncio.create_task(self._watcher.run(), name="kopf")
         self._catch_signals()
-        self.started.set()
         try:
-            await asyncio.wait(
-                [asyncio.ensure_future(self._stop.wait()), self._engine], return_when=asyncio.FIRST_COMPLETED
-            )
+            while not self._stop.is_set():
+                self._term = Term(leadership, make_runtime, make_watcher)
+                self.started.set()
+                await self._term.run(self._stop, lambda: recorder.drain(_DRAIN))
         finally:
             self._stop.set()
-            await self._end(watching, events, recorder, endpoint)
+            events.cancel()
+            await asyncio.gather(events, return_exceptions=True)
+            await endpoint.stop()
 
-    async def _end(
-        self,
-        watching: asyncio.Task[None],
-        events: asyncio.Task[None],
-        recorder: EventRecorder,
-        endpoint: Endpoint,
-    ) -> None:
-        failure = self._engine.exception() if self._engine.done() and not self._engine.cancelled() else None
-        self._watcher.stop()
-        self._engine.cancel()
-        with contextlib.suppress(asyncio.CancelledError, Exception):
-            await self._engine
-        await asyncio.wait([watching], timeout=_KOPF_EXIT)
-        watching.cancel()
-        await recorder.drain(_DRAIN)
-        events.cancel()
-        await asyncio.gather(watching, events, return_exceptions=True)
-        await endpoint.stop()
-        if failure is not None:
-            raise failure
+    @property
+    def runtime(self) -> Runtime:
+        """The engine of the current term."""
+        if self._term is None:
+            raise RuntimeError("the operator has not been started")
+        return self._term.runtime
 
     def _catch_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -160,11 +176,11 @@ class App:
         )
 
     def _healthy(self) -> tuple[bool, Mapping[str, str]]:
-        alive = not self._engine.done()
-        return alive, {"engine": "running" if alive else "ended"}
+        alive = self._term is not None and self._term.is_alive
+        return alive or not self._stop.is_set(), {"engine": "running" if alive else "not running"}
 
     def _ready(self) -> tuple[bool, Mapping[str, str]]:
-        watching = self._watcher.ready.is_set()
+        watching = self._term is not None and self._term.is_warm
         return watching, {"watches": "established" if watching else "not established yet"}
 
 

@@ -48,6 +48,10 @@ class Unavailable(ClusterError):
         self.retry_after = retry_after
 
 
+class NotLeading(Unavailable):
+    """This replica may not write (any more): another one leads, or may by now. Nothing was sent."""
+
+
 class MetricsError(OutsideError):
     """A metrics source gave no answer that may be believed.
 

@@ -236,3 +236,32 @@ class Recorder(Protocol):
 
     def publish(self, notice: Notice) -> None:
         """Queues the Event and returns at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseRecord:
+    """A Lease as read. `renewed` is compared, never read as a time; `duration` in seconds; `holder` may be empty."""
+
+    holder: str
+    transitions: int
+    duration: float
+    renewed: str
+    resource_version: str
+
+    def same_term(self, other: "LeaseRecord") -> bool:
+        """Whether its holder has not renewed it since `other`."""
+        return (self.holder, self.transitions, self.renewed) == (
+            other.holder,
+            other.transitions,
+            other.renewed,
+        )
+
+
+class Leases(Protocol):
+    """One Lease. Both raise the subclasses of `ClusterError`."""
+
+    async def read(self) -> LeaseRecord | None:
+        """As it is now; None: there is none."""
+
+    async def write(self, holder: str, transitions: int, *, over: LeaseRecord | None) -> LeaseRecord:
+        """Replaces exactly `over`, or creates it (None). Raises Conflict when somebody else was first."""

@@ -134,6 +134,23 @@ class HttpSettings(_Part):
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
 
 
+class LeaderElectionSettings(_Part):
+    """Which of several replicas writes: the holder of the Lease `name` in `namespace`."""
+
+    enabled: bool = False
+    namespace: str = ""
+    name: str = "model-rollback-operator"
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.enabled and not (self.namespace and self.name):
+            raise ValueError(
+                "leaderElection.enabled needs leaderElection.namespace and .name: which Lease says who leads, "
+                "e.g. namespace: model-rollback"
+            )
+        return self
+
+
 class Settings(BaseSettings):
     """All settings. `MODEL_ROLLBACK_HTTP__PORT=9090` in the environment is `http.port` in the file."""
 
@@ -154,6 +171,7 @@ class Settings(BaseSettings):
     brake: BrakeSettings = BrakeSettings()
     log: LogSettings = LogSettings()
     http: HttpSettings = HttpSettings()
+    leader_election: LeaderElectionSettings = LeaderElectionSettings()
     pod_name: str = "local"
 
     @classmethod

@@ -19,6 +19,11 @@ TICK_SECONDS = Histogram(
 )
 ROLLBACKS = Counter("model_rollback_rollbacks", "Finished Rollbacks.", ["result"], registry=REGISTRY)
 HALTED = Gauge("model_rollback_halted", "Rollbacks that wait for a person.", registry=REGISTRY)
+LEADER = Gauge(
+    "model_rollback_leader",
+    "1 in the replica that decides and writes, 0 in those that stand by.",
+    registry=REGISTRY,
+)
 KOPF_RESTARTS = Counter(
     "model_rollback_watcher_restarts", "Restarts of kopf by its supervisor.", registry=REGISTRY
 )

@@ -43,17 +43,18 @@ def established(kubectl, crd: str) -> bool:
 
 def test_a_release_is_installed_upgraded_uninstalled_and_installed_again(helm, kubectl, namespace, install):
     release = install(watched=namespace)
-    assert ready_replicas(kubectl, release) == 1
+    assert ready_replicas(kubectl, release) == 2
     assert all(established(kubectl, crd) for crd in CRDS)
-    (first,) = pods(kubectl, release)
-    assert first["spec"]["serviceAccountName"] == release.full_name
+    first = pods(kubectl, release)
+    assert {pod["spec"]["serviceAccountName"] for pod in first} == {release.full_name}
     kubectl.apply(MODEL, namespace=namespace)
 
     upgrade = ["upgrade", release.name, CHART, "--wait", "--timeout=100s"]
     helm(*upgrade, "--set=log.level=debug", namespace=release.namespace)
-    assert ready_replicas(kubectl, release) == 1
-    (second,) = pods(kubectl, release)
-    assert second["metadata"]["uid"] != first["metadata"]["uid"]
+    assert ready_replicas(kubectl, release) == 2
+    assert not {pod["metadata"]["uid"] for pod in pods(kubectl, release)} & {
+        p["metadata"]["uid"] for p in first
+    }
     settings = kubectl.json("get", "configmap", release.full_name, namespace=release.namespace)
     assert "level: debug" in settings["data"]["config.yaml"]
 
@@ -66,22 +67,21 @@ def test_a_release_is_installed_upgraded_uninstalled_and_installed_again(helm, k
     assert kubectl.json("get", "modeldeployment", "kept", namespace=namespace)["metadata"]["name"] == "kept"
 
     helm("install", release.name, CHART, "--wait", "--timeout=100s", namespace=release.namespace)
-    assert ready_replicas(kubectl, release) == 1
+    assert ready_replicas(kubectl, release) == 2
 
 
 def test_the_service_leads_to_the_operator(kubectl, namespace, install):
     release = install(watched=namespace)
 
-    (pod,) = pods(kubectl, release)
     slices = kubectl.json(
         "get",
         "endpointslices",
         f"--selector=kubernetes.io/service-name={release.full_name}",
         namespace=release.namespace,
     )["items"]
-    assert [endpoint["targetRef"]["name"] for item in slices for endpoint in item["endpoints"]] == [
-        pod["metadata"]["name"]
-    ]
+    assert {endpoint["targetRef"]["name"] for item in slices for endpoint in item["endpoints"]} == {
+        pod["metadata"]["name"] for pod in pods(kubectl, release)
+    }
     assert [port["port"] for item in slices for port in item["ports"]] == [8080]
 
 

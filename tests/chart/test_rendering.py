@@ -20,9 +20,13 @@ KINDS = [
     "CustomResourceDefinition",
     "CustomResourceDefinition",
     "Deployment",
+    "Role",
+    "RoleBinding",
     "Service",
     "ServiceAccount",
 ]
+LEADER = ("Role", "RoleBinding")
+"""For the Lease, in the namespace of the release."""
 
 
 def without(*kinds: str) -> list[str]:
@@ -47,7 +51,14 @@ def test_helm_lint_is_content(offline_helm, chart):
     [
         pytest.param({}, KINDS, id="defaults"),
         pytest.param({"crds": {"install": False}}, without("CustomResourceDefinition"), id="crds elsewhere"),
-        pytest.param({"rbac": {"create": False}}, without("ClusterRole", "ClusterRoleBinding"), id="no rbac"),
+        pytest.param(
+            {"rbac": {"create": False}}, without("ClusterRole", "ClusterRoleBinding", *LEADER), id="no rbac"
+        ),
+        pytest.param(
+            {"leaderElection": {"enabled": False}, "replicas": 1},
+            without(*LEADER),
+            id="one replica, no election",
+        ),
         pytest.param(
             {"serviceAccount": {"create": False, "name": "mine"}},
             without("ServiceAccount"),
@@ -125,6 +136,11 @@ def test_values_decide_which_objects_there_are(render, values, kinds):
         pytest.param({"probes": {"resolve": ["shop:8080"]}}, "'/probes/resolve/0'", id="resolve to nowhere"),
         pytest.param({"log": {"level": "loud"}}, "one of 'debug', 'info', 'warning', 'error'", id="level"),
         pytest.param({"http": {"port": 80}}, "'/http/port': minimum: got 80", id="privileged port"),
+        pytest.param(
+            {"leaderElection": {"enabled": False}},
+            "replicas above 1 need leaderElection.enabled",
+            id="two that both decide",
+        ),
         pytest.param({"image": {"digest": "9c41"}}, "'/image/digest'", id="digest"),
         pytest.param(
             {"watchNamespaces": ["team-*"]}, "'/watchNamespaces/0': 'team-*'", id="pattern of names"
@@ -161,6 +177,7 @@ def test_the_configuration_file_holds_what_the_values_say(render):
         "namespaces": ["shop"],
         "log": {"format": "console", "level": "info"},
         "http": {"host": "::", "port": 9000},
+        "leaderElection": {"enabled": True, "namespace": "operators", "name": FULL_NAME},
     }
     container = only(manifests, "Deployment")["spec"]["template"]["spec"]["containers"][0]
     assert container["args"] == ["--config", "/etc/model-rollback/config.yaml"]
@@ -271,11 +288,14 @@ def test_no_right_outside_the_watched_namespaces(render):
     manifests = render(watchNamespaces=["shop", "search"])
 
     roles = [manifest for manifest in manifests if "rbac" in manifest["apiVersion"]]
-    assert sorted((role["kind"], role["metadata"]["namespace"]) for role in roles) == [
+    own = [role for role in roles if role["metadata"]["namespace"] == "operators"]
+    assert [role["kind"] for role in own] == ["Role", "RoleBinding"]
+    assert {resource for rule in own[0]["rules"] for resource in rule["resources"]} == {"leases"}
+    assert sorted((role["kind"], role["metadata"]["namespace"]) for role in roles if role not in own) == [
         ("Role", "search"),
         ("Role", "shop"),
         ("RoleBinding", "search"),
         ("RoleBinding", "shop"),
     ]
     subjects = [subject for role in roles for subject in role.get("subjects", [])]
-    assert subjects == [{"kind": "ServiceAccount", "name": FULL_NAME, "namespace": "operators"}] * 2
+    assert subjects == [{"kind": "ServiceAccount", "name": FULL_NAME, "namespace": "operators"}] * 3

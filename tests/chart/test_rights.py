@@ -38,6 +38,8 @@ IN_A_WATCHED_NAMESPACE = {
 IN_THE_WHOLE_CLUSTER = {
     (verb, "apiextensions.k8s.io", "customresourcedefinitions") for verb in ("list", "watch")
 }
+IN_THE_OWN_NAMESPACE = {(verb, "coordination.k8s.io", "leases") for verb in ("create", "get", "update")}
+"""`get` and `update` of one Lease only: of any other they are among the forbidden ones."""
 
 FORBIDDEN = [
     ("delete", OURS, "rollbacks"),
@@ -78,6 +80,8 @@ FORBIDDEN = [
     ("escalate", RBAC, "roles"),
     ("patch", "apiextensions.k8s.io", "customresourcedefinitions"),
     ("get", "coordination.k8s.io", "leases"),
+    ("update", "coordination.k8s.io", "leases"),
+    ("delete", "coordination.k8s.io", "leases"),
     ("*", "*", "*"),
 ]
 
@@ -191,7 +195,7 @@ def test_a_confined_operator_has_rights_in_its_namespace_only(
 ):
     assert rights(confined_operator, confined.watched) - everybody == IN_A_WATCHED_NAMESPACE
     assert rights(confined_operator, everywhere.watched) - everybody == set()
-    assert rights(confined_operator, confined.namespace) - everybody == set()
+    assert rights(confined_operator, confined.namespace) - everybody == IN_THE_OWN_NAMESPACE
 
 
 def test_a_token_can_patch_a_deployment_and_not_delete_it(operator, everywhere):

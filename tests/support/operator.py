@@ -137,9 +137,12 @@ class Operators:
         sources: Mapping[str, Any] | None = None,
         resolve: tuple[str, ...] = (),
         brake: Mapping[str, Any] | None = None,
+        elects: bool = False,
         wait: bool = True,
     ) -> OperatorProcess:
         """A new operator process; ready when it returns, unless `wait` is false.
+
+        `elects`: it is one of several replicas, and the Lease of the namespace says which of them writes.
 
         `kubeconfig`: other credentials or another way to the API server. `sources`: instead of the real Prometheus.
         """
@@ -154,6 +157,12 @@ class Operators:
                     "brake": dict(brake or {}),
                     "log": {"format": "json", "level": "info"},
                     "http": {"host": "127.0.0.1", "port": 0},
+                    "leaderElection": {
+                        "enabled": elects,
+                        "namespace": self._namespace,
+                        "name": SERVICE_ACCOUNT,
+                    },
+                    "podName": f"operator-{number}",
                 }
             )
         )

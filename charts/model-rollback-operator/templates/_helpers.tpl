@@ -60,4 +60,8 @@ log:
   {{- toYaml .Values.log | nindent 2 }}
 http:
   {{- toYaml .Values.http | nindent 2 }}
+leaderElection:
+  enabled: {{ .Values.leaderElection.enabled }}
+  namespace: {{ .Release.Namespace }}
+  name: {{ include "model-rollback-operator.fullname" . }}
 {{- end }}

@@ -20,7 +20,7 @@ from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
 
 from model_rollback.adapters.refusals import translate_exception, translate_refusal
-from model_rollback.errors import ClusterError, OutsideError, Unavailable
+from model_rollback.errors import ClusterError, NotLeading, OutsideError, Unavailable
 
 DISTRIBUTION = "model-rollback-operator"
 TOTAL_TIMEOUT = 15.0
@@ -76,6 +76,11 @@ class Connection:
         self.client.user_agent = user_agent()
         self._timeout = aiohttp.ClientTimeout(total=total, sock_connect=connect)
         self._connect = connect
+        self._may_write: Callable[[], bool] = lambda: True
+
+    def guard(self, may_write: Callable[[], bool]) -> None:
+        """`may_write` is asked before each request that is no read; the answer False raises NotLeading instead."""
+        self._may_write = may_write
 
     async def close(self) -> None:
         """Closes every connection; what was under way is cut off."""
@@ -174,6 +179,8 @@ class Connection:
                 header_params={"Accept": "application/json", "Content-Type": content_type},
                 auth_settings=_AUTH,
             )
+            if method != "GET" and not self._may_write():
+                raise NotLeading(f"{what}: not sent, because this replica does not lead")
             answer = await self.client.call_api(method, url, headers, body=body, _request_timeout=patience)
         except (aiohttp.ClientError, TimeoutError, OSError, ConfigException) as error:
             raise translate_exception(error, what) from error

@@ -39,7 +39,7 @@ class World:
     introduce_system: Callable[[Object], SystemEntry]
     reconsider: Callable[[ObjectRef], None]
     track: Callable[[Key], None]
-    epoch: int
+    epoch: Callable[[], int]
 
 
 @dataclass(frozen=True, slots=True)

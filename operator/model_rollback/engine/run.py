@@ -45,7 +45,7 @@ class RollbackRun:
     def __init__(self, world: World, system: SystemEntry, rollback: RollbackEntry) -> None:
         self.rollback = rollback
         self._c = Context(world, system, rollback)
-        self._steps = StepRunner(world.objects, world.clock, system.ref.namespace, self.name, world.epoch)
+        self._steps = StepRunner(world.objects, world.clock, system.ref.namespace, self.name, world.epoch())
         self._reverting = Reverting(self._c, self._steps)
         self._validating = Validating(self._c)
         self.woken = asyncio.Event()

@@ -1,7 +1,7 @@
 """Puts the engine together and runs it. Watch events come in here; everything else follows."""
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
 import structlog
@@ -14,7 +14,7 @@ from model_rollback.engine.evaluator import Evaluator
 from model_rollback.engine.executor import Executor
 from model_rollback.engine.requests import Requests
 from model_rollback.engine.scheduler import Scheduler
-from model_rollback.engine.store import Key, Store, SystemEntry, key_of
+from model_rollback.engine.store import Key, PolicyEntry, Store, SystemEntry, key_of
 from model_rollback.engine.targets import TargetWatcher
 from model_rollback.engine.tenancy import sources_for
 from model_rollback.engine.tracker import Tracker
@@ -36,7 +36,10 @@ log = structlog.get_logger(__name__)
 
 
 class Runtime:
-    """The engine. `run` is endless; the three `on_…` methods take watch events at any time, also before `run`."""
+    """The engine. `run` is endless; the three `on_…` methods take watch events at any time, also before `run`.
+
+    Until this replica is elected it learns what there is and does nothing.
+    """
 
     def __init__(
         self,
@@ -49,9 +52,10 @@ class Runtime:
         logs: PodLogs,
         recorder: Recorder,
         clock: Clock,
-        epoch: int,
+        elected: Callable[[], Awaitable[int]],
         brake: BrakeRule,
     ) -> None:
+        """`elected`: answers with the epoch of this replica's term as soon as it may write."""
         self.store = Store(source_rules)
         self._clock = clock
         self._objects = objects
@@ -71,7 +75,7 @@ class Runtime:
             introduce_system=self._introduce,
             reconsider=lambda ref: self._spawn(self._reconsider(ref)),
             track=self._wakeups.wake,
-            epoch=epoch,
+            epoch=lambda: self._epoch,
         )
         self.executor = Executor(self._world)
         self.requests = Requests(self._world, self.executor)
@@ -84,10 +88,16 @@ class Runtime:
         self._registered: dict[Key, tuple[str, int]] = {}
         self._policies_seen: dict[Key, tuple[str, int]] = {}
         self._background: set[asyncio.Task[None]] = set()
+        self._elected = elected
+        self._epoch = 0
+        self._leads = False
+        self._unattended: dict[Key, Object] = {}
 
     async def run(self) -> None:
         """Endless. A part that fails ends the whole; cancelling ends everything at once, safe at any moment."""
         try:
+            self._epoch = await self._elected()
+            self._begin()
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._tracker.run(), name="tracker")
                 group.create_task(self.scheduler.run(), name="scheduler")
@@ -97,6 +107,19 @@ class Runtime:
             for task in self._background:
                 task.cancel()
             await asyncio.gather(*self._background, return_exceptions=True)
+
+    def _begin(self) -> None:
+        """Takes up everything that was seen while another replica was responsible for it."""
+        self._leads = True
+        for key, system in list(self.store.systems.items()):
+            self._wakeups.wake(key)
+            self.executor.attend(key, system)
+        for policy in list(self.store.policies.values()):
+            self._tell_if_invalid(policy)
+        unattended, self._unattended = self._unattended, {}
+        for body in unattended.values():
+            self.on_rollback(body, deleted=False)
+        self.scheduler.wake()
 
     def on_policy(self, body: Object, *, deleted: bool) -> None:
         """A RollbackPolicy was seen, or was deleted."""
@@ -110,11 +133,13 @@ class Runtime:
         if self._policies_seen.get(key) == (entry.uid, entry.generation):
             return
         self._policies_seen[key] = (entry.uid, entry.generation)
-        if entry.spec is None:
-            # It is in no tick, so it is told at once.
-            self._spawn(self._evaluator.evaluate(entry, {}, now=self._clock.now()))
-        else:
-            self.scheduler.wake()
+        self._tell_if_invalid(entry)
+        self.scheduler.wake()
+
+    def _tell_if_invalid(self, policy: PolicyEntry) -> None:
+        """It is in no tick, so it is told at once."""
+        if self._leads and policy.spec is None:
+            self._spawn(self._evaluator.evaluate(policy, {}, now=self._clock.now()))
 
     def on_system(self, body: Object, *, deleted: bool) -> None:
         """A ModelDeployment was seen, or was deleted."""
@@ -123,13 +148,18 @@ class Runtime:
             self.targets.forget(key)
             self._registered.pop(key, None)
             self.store.drop_system(key)
-            self._spawn(self.executor.bereave(key))
+            if self._leads:
+                self._spawn(self.executor.bereave(key))
             return
         self._introduce(body)
 
     def on_rollback(self, body: Object, *, deleted: bool) -> None:
         """A Rollback was seen, or was deleted."""
-        if deleted:
+        if not self._leads:
+            self._unattended.pop(key_of(body), None)
+            if not deleted and self.requests.concerns(body):
+                self._unattended[key_of(body)] = body
+        elif deleted:
             self.executor.gone(body)
             self.requests.gone(body)
         elif not self.executor.offer(body) and self.requests.concerns(body):
@@ -150,6 +180,8 @@ class Runtime:
             self._registered[key] = (entry.uid, entry.generation)
             self.targets.register(key, entry)
             self._wakeups.wake(key)
+        if not self._leads:
+            return entry
         self.executor.attend(key, entry)
         waiting = self.requests.next_of(key, entry)
         if waiting is not None:

@@ -6,6 +6,7 @@ import pytest
 
 from model_rollback.adapters import connection as module
 from model_rollback.adapters.connection import NotConfiguredError, connect
+from model_rollback.errors import NotLeading
 from tests.unit.adapters.apiserver import kubeconfig, says, scripted
 
 
@@ -70,3 +71,17 @@ async def test_a_rotated_token_file_is_followed(tmp_path: Path, monkeypatch: pyt
         await connection.request("GET", "/x", what="ask")
         await connection.close()
     assert ["Bearer first" in script.heads[0], "Bearer second" in script.heads[1]] == [True, True]
+
+
+async def test_who_does_not_lead_sends_reads_and_nothing_else(tmp_path: Path):
+    """Guard: the one place that every write of this process passes; a woken process is stopped here."""
+    may_write = True
+    async with scripted(tmp_path, says("200 OK", {}), says("200 OK", {})) as (script, connection):
+        connection.guard(lambda: may_write)
+        await connection.request("PATCH", "/x", what="patch x", body=[])
+        may_write = False
+        for method in ("PATCH", "POST", "PUT", "DELETE"):
+            with pytest.raises(NotLeading, match="does not lead"):
+                await connection.request(method, "/x", what="write x", body={})
+        await connection.request("GET", "/x", what="get x")
+    assert [head.split()[0] for head in script.heads] == ["PATCH", "GET"]

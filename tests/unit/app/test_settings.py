@@ -154,3 +154,16 @@ def test_bad_settings_say_what_to_mend(case, tmp_path):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"gone\.yaml"):
         load(["--config", str(tmp_path / "gone.yaml")])
+
+
+def test_an_election_needs_the_place_of_its_lease(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("leaderElection: {enabled: true}")
+
+    with pytest.raises(
+        ValidationError, match=r"leaderElection\.enabled needs leaderElection\.namespace and \.name"
+    ):
+        load(["--config", str(path)])
+
+    path.write_text("leaderElection: {enabled: true, namespace: model-rollback}")
+    assert load(["--config", str(path)]).leader_election.name == "model-rollback-operator"
