@@ -19,6 +19,7 @@ from model_rollback.adapters.metrics import PrometheusSource
 from model_rollback.adapters.objects import ClusterObjects, Paths
 from model_rollback.adapters.probes.http import ServiceProbes
 from model_rollback.adapters.probes.logs import ClusterPodLogs
+from model_rollback.adapters.probes.services import ClusterServices
 from model_rollback.adapters.sources import make_source
 from model_rollback.adapters.watches import ClusterWatches
 from model_rollback.core.brake import BrakeRule
@@ -113,7 +114,11 @@ class App:
                 watches=ClusterWatches(connection, paths, namespaces=self._settings.namespaces),
                 sources=sources,
                 source_rules=_rules(self._settings.metrics_sources),
-                http=ServiceProbes(self._settings.probes.overrides()),
+                http=ServiceProbes(
+                    ClusterServices(connection, paths),
+                    self._settings.probes.overrides(),
+                    self._settings.probes.allowed_hosts,
+                ),
                 logs=ClusterPodLogs(connection, paths),
                 recorder=recorder,
                 clock=self._clock,

@@ -92,9 +92,23 @@ class MetricsSourceSettings(_Part):
 
 
 class ProbeSettings(_Part):
-    """`resolve`: entries like curl's --resolve, for an operator that runs outside the cluster."""
+    """What `http` probes may reach beyond the Services of their namespace.
+
+    `resolve`: entries like curl's --resolve, for an operator that runs outside the cluster. `allowedHosts`: `host:port`
+    that a probe may name in `host`.
+    """
 
     resolve: tuple[str, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _check_hosts(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
+        for entry in entries:
+            host, _, port = entry.rpartition(":")
+            if not host or not port.isdecimal():
+                raise ValueError(f"{entry!r} is not host:port, e.g. models.example.com:443")
+        return entries
 
     @field_validator("resolve")
     @classmethod

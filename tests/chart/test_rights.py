@@ -30,6 +30,7 @@ IN_A_WATCHED_NAMESPACE = {
     ("create", OURS, "rollbacks"),
     *((verb, *kind) for kind in TARGETS for verb in ("get", "list", "watch", "patch")),
     *((verb, "apps", "controllerrevisions") for verb in ("get", "create")),
+    ("get", "", "services"),
     ("list", "", "pods"),
     ("get", "", "pods/log"),
     *((verb, "batch", "jobs") for verb in ("get", "create")),

@@ -39,6 +39,10 @@ class World:
         self._gauge.labels(metric, self.namespace).set(value)
         self.prometheus.scraped(self.exporter)
 
+    def gauge(self, metric: str, value: float) -> None:
+        """Another metric of the model; not waited for."""
+        self._gauge.labels(metric, self.namespace).set(value)
+
     def apply(self, *manifests: systems.Manifest) -> None:
         """kubectl apply."""
         self.kubectl.apply(list(manifests), namespace=self.namespace)

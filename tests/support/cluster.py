@@ -21,6 +21,8 @@ class Cluster:
     """None where the API server's log cannot be read (kind, and a context of the user's)."""
     scratch: Path
     """A folder of this run."""
+    pod_log: Path | None = None
+    """The file that `kubectl logs` shows for every pod (lines `TIME stdout F TEXT`); None where containers run."""
 
     @property
     def environment(self) -> Mapping[str, str]:

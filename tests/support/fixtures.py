@@ -87,13 +87,14 @@ def cluster(
             about = places.local_cluster(kind_cluster.name)
             url, configuration = about["PROMETHEUS_URL"], Path(about["LOCALCLUSTER_PROMETHEUS_CONFIG"])
             audit_log: Path | None = Path(about["LOCALCLUSTER_AUDIT_LOG"])
+            pod_log: Path | None = Path(about["LOCALCLUSTER_POD_LOG"])
             stack.callback(end_failed_run, request, kind_cluster.name)
         else:
             folder = scratch / "prometheus"
             url, configuration = stack.enter_context(
                 running_prometheus(places.binaries() / "prometheus", folder)
             )
-            audit_log = None
+            audit_log = pod_log = None
         yield Cluster(
             place=place,
             kubeconfig=Path(kind_cluster.kubeconfig_path),
@@ -101,6 +102,7 @@ def cluster(
             prometheus_url=url,
             prometheus_configuration=configuration,
             audit_log=audit_log,
+            pod_log=pod_log,
             scratch=scratch,
         )
 

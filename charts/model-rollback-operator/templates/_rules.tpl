@@ -58,6 +58,10 @@ rbac.secrets says so, neither read nor write Secrets.
 - apiGroups: [apps]
   resources: [controllerrevisions]
   verbs: [get, create]
+# adapters/probes/services: an http probe goes where the API server says that the Service is
+- apiGroups: [""]
+  resources: [services]
+  verbs: [get]
 # adapters/probes/logs: a logs probe finds a component's pods by its selector and reads what they have written
 - apiGroups: [""]
   resources: [pods]

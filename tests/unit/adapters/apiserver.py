@@ -18,6 +18,7 @@ DISCOVERY = {
     "resources": [
         {"name": "configmaps", "kind": "ConfigMap", "namespaced": True},
         {"name": "pods", "kind": "Pod", "namespaced": True},
+        {"name": "services", "kind": "Service", "namespaced": True},
     ]
 }
 

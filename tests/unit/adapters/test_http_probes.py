@@ -21,12 +21,43 @@ def probe(**fields: Any) -> HttpProbe:
     return HttpProbe(**{"service": "recommender", "port": 8080, "path": "/v1/health?x=%20", **fields})
 
 
+def outside(**fields: Any) -> HttpProbe:
+    return HttpProbe(**{"host": "models.example.com", "port": 8080, **fields})
+
+
 def version(path: str = "$.model_version", value: str | None = None) -> ExpectVersion:
     return ExpectVersion(json_path=path, value=value)
 
 
+class At:
+    """Every Service is there."""
+
+    def __init__(self, *address: Any) -> None:
+        self.address_, self.asked = address, []
+
+    async def address(self, *service: Any) -> Any:
+        self.asked.append(service)
+        return self.address_
+
+
+NOWHERE = At("10.96.0.7", 8080)
+
+
 async def ask(port: int, wanted: HttpProbe, **settings: Any) -> ProbeAnswer:
-    return await ServiceProbes({NAME: f"127.0.0.1:{port}"}, **settings).ask("shop", wanted, "v12")
+    return await ServiceProbes(NOWHERE, {NAME: f"127.0.0.1:{port}"}, **settings).ask("shop", wanted, "v12")
+
+
+def resolving(monkeypatch: pytest.MonkeyPatch, *answers: str) -> list[str]:
+    """DNS gives these, one at each question; what it was asked."""
+    asked: list[str] = []
+
+    async def getaddrinfo(host: str, port: int, **_: Any) -> list[Any]:
+        asked.append(host)
+        found = answers[min(len(asked), len(answers)) - 1]
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (found, port))]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
+    return asked
 
 
 async def test_the_expected_status_passes_and_the_service_is_asked_by_name(httpserver: HTTPServer):
@@ -129,20 +160,63 @@ async def test_cookies_and_proxies_of_the_environment_play_no_part(
     assert (await ask(httpserver.port, probe())).state == "Passed"
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "169.254.169.254", "::1"])
-async def test_dns_cannot_lead_a_probe_to_the_operators_own_machine(
-    httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch, address: str
+INSIDE = ["127.0.0.1", "169.254.169.254", "::1", "::ffff:127.0.0.1", "0.0.0.0"]
+
+
+@pytest.mark.parametrize("address", INSIDE)
+async def test_a_service_that_is_said_to_be_in_the_operators_own_pod_is_not_asked(
+    httpserver: HTTPServer, address: str
 ):
-    """Guard: `refused_address` in the resolver; a name that resolves to loopback would reach the operator's pod."""
-
-    async def getaddrinfo(*_: Any, **__: Any) -> list[Any]:
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, httpserver.port))]
-
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
-    httpserver.expect_request("/v1/health").respond_with_data("fine")
-    seen = await ServiceProbes().ask("shop", probe(port=httpserver.port), "v12")
+    """Guard: `refused_address` in `_find`."""
+    services = At(address, httpserver.port)
+    seen = await ServiceProbes(services).ask("shop", probe(port=httpserver.port), "v12")
     assert (seen.state, httpserver.log) == ("Unknown", [])
     assert f"resolves to {address}" in seen.message
+    assert services.asked == [("shop", "recommender", httpserver.port)]
+
+
+@pytest.mark.parametrize("address", INSIDE)
+async def test_dns_cannot_lead_an_allowed_host_into_the_operators_own_pod(
+    httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch, address: str
+):
+    """Guard: `refused_address` in `_find`; whoever has the name could give it any address."""
+    resolving(monkeypatch, address)
+    wanted = outside(port=httpserver.port)
+    probes_ = ServiceProbes(NOWHERE, allowed_hosts=[f"models.example.com:{httpserver.port}"])
+    seen = await probes_.ask("shop", wanted, "v12")
+    assert (seen.state, httpserver.log) == ("Unknown", [])
+    assert f"resolves to {address}" in seen.message
+
+
+async def test_dns_is_asked_once_and_the_address_that_was_checked_is_the_one_that_is_asked(
+    httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch
+):
+    """Guard: `_Resolver`; a name that answers differently the second time gains nothing."""
+    asked = resolving(monkeypatch, "127.0.0.2", "127.0.0.1")
+    monkeypatch.setattr(
+        probes, "refused_address", lambda ip: "the second answer" if ip == "127.0.0.1" else None
+    )
+    wanted = outside(port=httpserver.port)
+    await ServiceProbes(NOWHERE, allowed_hosts=[f"models.example.com:{httpserver.port}"]).ask(
+        "shop", wanted, "v12"
+    )
+    assert (asked, httpserver.log) == (["models.example.com"], [])
+
+
+async def test_a_host_that_is_not_allowed_is_not_even_looked_up(monkeypatch: pytest.MonkeyPatch):
+    """Guard: `allowed_hosts`; its port counts too."""
+    asked = resolving(monkeypatch, "8.8.8.8")
+    seen = await ServiceProbes(NOWHERE, allowed_hosts=["models.example.com:443"]).ask(
+        "shop", outside(), "v12"
+    )
+    assert (seen.state, asked) == ("Unknown", [])
+    assert "models.example.com:8080 is not in the operator's setting probes.allowedHosts" in seen.message
+
+
+async def test_an_override_goes_for_hosts_as_well(httpserver: HTTPServer):
+    httpserver.expect_request("/").respond_with_data("fine")
+    resolve = {"models.example.com:8080": f"127.0.0.1:{httpserver.port}"}
+    assert (await ServiceProbes(NOWHERE, resolve).ask("shop", outside(), "v12")).state == "Passed"
 
 
 async def test_a_name_that_does_not_resolve_is_unknown(monkeypatch: pytest.MonkeyPatch):
@@ -150,36 +224,48 @@ async def test_a_name_that_does_not_resolve_is_unknown(monkeypatch: pytest.Monke
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
-    seen = await ServiceProbes().ask("shop", probe(), "v12")
+    seen = await ServiceProbes(NOWHERE, allowed_hosts=["models.example.com:8080"]).ask(
+        "shop", outside(), "v12"
+    )
     assert (seen.state, "Name or service not known" in seen.message) == ("Unknown", True)
 
 
 async def test_a_namespace_that_is_no_name_is_not_put_into_a_url():
-    assert (await ServiceProbes().ask("shop.evil.example/", probe(), "v12")).state == "Unknown"
+    assert (await ServiceProbes(NOWHERE).ask("shop.evil.example/", probe(), "v12")).state == "Unknown"
 
 
 @pytest.mark.parametrize(
-    ("address", "refused"),
+    "host",
     [
-        ("10.96.0.7", False),
-        ("172.20.1.1", False),
-        ("fd12:3456::7", False),
-        ("8.8.8.8", False),
-        ("127.0.0.53", True),
-        ("::1", True),
-        ("::ffff:127.0.0.1", True),
-        ("::ffff:169.254.169.254", True),
-        ("169.254.1.1", True),
-        ("fe80::1%eth0", True),
-        ("fd00:ec2::254", True),
-        ("100.100.100.200", True),
-        ("0.0.0.0", True),
-        ("::", True),
-        ("224.0.0.1", True),
+        *("localhost", "127.0.0.1", "127.1", "2130706433", "0x7f000001", "0x7f.0.0.1", "0177.0.0.1"),
+        *("[::1]", "::1", "[::ffff:127.0.0.1]", "169.254.169.254", "a.b@127.0.0.1", "a.b/../x", "a.b:80"),
+        *("a..b", "a.b.", "-a.b", "a.b#c", "a.b?c", "a.b\\c", "a b.c", "①②⑦.com", "a.0x7f"),
     ],
 )
-def test_addresses_that_no_service_has(address: str, refused: bool):
-    assert (refused_address(address) is not None) is refused
+def test_a_host_is_a_name_and_no_spelling_of_an_address(host: str):
+    with pytest.raises(ValueError, match="host"):
+        outside(host=host)
+
+
+REFUSED = {
+    "loopback": ("127.0.0.1", "127.0.0.53", "127.255.255.254", "::1"),
+    "loopback inside of IPv6": ("::ffff:127.0.0.1", "::127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::"),
+    "metadata": ("169.254.169.254", "169.254.170.2", "fd00:ec2::254", "100.100.100.200"),
+    "metadata inside of IPv6": ("::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::1"),
+    "link-local": ("169.254.1.1", "fe80::1", "fe80::1%eth0", "fec0::1"),
+    "nowhere and everywhere": ("0.0.0.0", "0.1.2.3", "::", "255.255.255.255", "240.0.0.1", "224.0.0.1", "ff02::1"),
+    "Teredo": ("2001:0:a9fe:a9fe::",),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("address", [address for group in REFUSED.values() for address in group])
+def test_addresses_that_are_never_asked(address: str):
+    assert refused_address(address) is not None
+
+
+@pytest.mark.parametrize("address", ["10.96.0.7", "172.20.1.1", "192.168.1.1", "fd12:3456::7", "8.8.8.8"])
+def test_addresses_that_services_have(address: str):
+    assert refused_address(address) is None
 
 
 @pytest.mark.parametrize(

@@ -438,6 +438,16 @@ ROLLBACK_POLICIES: Final = (
     Row("a probe of an unknown trigger", P, {PROBES: [{"name": "a", "trigger": "nope"}]}, "probe"),
     Row("two probes of one name", P, {PROBES: [{"name": "a", "readiness": {}}] * 2}, "probe"),
     Row("an option of the readiness probe", P, {PROBES: [{"name": "a", "readiness": {"x": 1}}]}, "readiness"),
+    Row("an http probe of an allowed host", P, {PROBES: [
+        {"name": "a", "http": {"host": "models.example.com", "port": 443, "scheme": "HTTPS"}},
+    ]}),
+    Row("an http probe of nothing", P, {PROBES: [{"name": "a", "http": {"port": 80}}]}, "service and host"),
+    Row("an http probe of two", P, {PROBES: [{"name": "a", "http": {**HTTP, "host": "a.b"}}]}, "service and host"),
+    *(
+        Row(f"an http probe of {host}", P, {PROBES: [{"name": "a", "http": {"host": host, "port": 80}}]}, ".host")
+        for host in ("localhost", "127.0.0.1", "0x7f.1", "2130706433", "[::1]", "A.example", "a.b:80", "a.b/c")
+    ),
+    Row("an unknown scheme", P, {PROBES: [{"name": "a", "http": {**HTTP, "scheme": "FTP"}}]}, "scheme"),
     Row("port 0", P, {PROBES: [{"name": "a", "http": {**HTTP, "port": 0}}]}, ".port"),
     Row("port 65536", P, {PROBES: [{"name": "a", "http": {**HTTP, "port": 65536}}]}, ".port"),
     Row("a path that is a URL", P, {PROBES: [{"name": "a", "http": {**HTTP, "path": "http://x/"}}]}, ".path"),

@@ -148,6 +148,14 @@ BLOCKED = {
         Reason.ALREADY_AT_TARGET,
         "v12, the only Verified version to go back to, is what runs now",
     ),
+    "what runs is Verified, and the other Verified one falls out": (
+        {
+            "status": make_status("v13", recorded("v13"), recorded("v12")),
+            "policy": make_policy(target={"requires": ["bias-audit"]}),
+        },
+        Reason.NO_SAFE_TARGET,
+        "there is no version to go back to: v12: carries no attestation bias-audit",
+    ),
     "no version to go back to": (
         {"status": make_status("v13", recorded("v12", safe="Unverified"))},
         Reason.NO_SAFE_TARGET,

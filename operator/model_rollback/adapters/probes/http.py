@@ -1,4 +1,4 @@
-"""HTTP probes of Services: one bounded request that goes to the named Service of the namespace and nowhere else."""
+"""HTTP probes: one bounded request that goes to the named Service of the namespace, or to a host that was allowed."""
 
 import asyncio
 import ipaddress
@@ -6,7 +6,7 @@ import json
 import os
 import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 import aiohttp
@@ -14,18 +14,19 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from model_rollback.adapters.connection import user_agent
+from model_rollback.adapters.probes.addresses import refused_address
+from model_rollback.adapters.probes.services import Address, Services
 from model_rollback.api.v1alpha1.probe import HttpProbe
+from model_rollback.errors import OutsideError
 from model_rollback.ports import ProbeAnswer
 
 TIMEOUT: Final = 5.0
 BODY_LIMIT: Final = 64 * 1024
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_HOST = re.compile(r"(?!.{254})[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 _STEP = re.compile(r"[.]([A-Za-z_][A-Za-z0-9_-]*)|\[([0-9]{1,4})\]")
-_METADATA = frozenset(map(ipaddress.ip_address, ("169.254.169.254", "fd00:ec2::254", "100.100.100.200")))
 _ABSENT: Final = object()
-
-Address = tuple[str, int]
 
 
 def parse_overrides(overrides: Mapping[str, str]) -> dict[Address, Address]:
@@ -54,45 +55,79 @@ def _endpoint(text: str, *, literal: bool = False) -> Address:
 
 
 class ServiceProbes:
-    """`HttpProbes` over aiohttp. Neither redirects, proxies nor an odd DNS answer lead it away from the Service."""
+    """`HttpProbes` over aiohttp. Neither redirects, proxies, DNS nor the Service itself lead it anywhere else.
+
+    A Service is found by the API server's word (`adapters.probes.services`), a host of `allowed_hosts` by DNS. Every
+    address is checked, and the connection goes to the very address that was checked.
+    """
 
     def __init__(
         self,
+        services: Services,
         resolve: Mapping[str, str] | None = None,
+        allowed_hosts: Collection[str] = (),
         *,
         seconds: float = TIMEOUT,
         body_limit: int = BODY_LIMIT,
     ) -> None:
-        """`resolve`: see `parse_overrides`; for operators that run outside the cluster. `seconds`: per probe."""
+        """Takes the two lists of the operator's own settings.
+
+        Args:
+            resolve: see `parse_overrides`; for operators that run outside the cluster. These are not checked.
+            allowed_hosts: `host:port` that probes may ask outside of their namespace.
+            seconds: per probe, for everything.
+        """
+        self._services = services
         self._overrides = parse_overrides(resolve or {})
+        self._allowed = frozenset(allowed_hosts)
         self._seconds = seconds
         self._body_limit = body_limit
 
     async def ask(self, namespace: str, probe: HttpProbe, expected_version: str) -> ProbeAnswer:
         """See `ports.HttpProbes`."""
-        target = f"{probe.service}.{namespace}.svc:{probe.port}"
-        if not _LABEL.fullmatch(namespace) or not _LABEL.fullmatch(probe.service):
-            return ProbeAnswer("Unknown", "", f"{target} is not the name of a Service")
-        url = URL(f"http://{target}{probe.path}", encoded=True)
+        host = probe.host or f"{probe.service}.{namespace}.svc"
+        if not _LABEL.fullmatch(namespace) or not _HOST.fullmatch(host):
+            return ProbeAnswer("Unknown", "", f"{host} is not the name of a Service or of a host")
+        url = URL(f"{probe.scheme.lower()}://{host}:{probe.port}{probe.path}", encoded=True)
         try:
             async with asyncio.timeout(self._seconds):
-                return await self._request(url, probe, expected_version)
+                found = await self._find(namespace, host, probe)
+                return await self._request(url, found, probe, expected_version)
         except TimeoutError:
             return ProbeAnswer("Unknown", "", f"{url} did not answer within {self._seconds:g} s")
+        except OutsideError as error:
+            return ProbeAnswer("Unknown", "", f"{url} could not be asked: {error}")
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return ProbeAnswer("Unknown", "", f"{url} could not be asked: {_reason(error)}")
 
-    async def _request(self, url: URL, probe: HttpProbe, expected_version: str) -> ProbeAnswer:
-        connector = aiohttp.TCPConnector(
-            resolver=_ServiceResolver(self._overrides), use_dns_cache=False, force_close=True
-        )
+    async def _find(self, namespace: str, host: str, probe: HttpProbe) -> list[Address]:
+        """The addresses to connect to, none of which is refused. Raises OSError or ClusterError."""
+        override = self._overrides.get((host, probe.port))
+        if override is not None:
+            return [override]
+        if probe.service is not None:
+            found = [await self._services.address(namespace, probe.service, probe.port)]
+        elif f"{host}:{probe.port}" not in self._allowed:
+            raise OSError(f"{host}:{probe.port} is not in the operator's setting probes.allowedHosts")
+        else:
+            answers = await asyncio.get_running_loop().getaddrinfo(host, probe.port, type=socket.SOCK_STREAM)
+            found = [(str(address[0]), probe.port) for *_, address in answers]
+        for ip, _ in found:
+            if refused := refused_address(ip):
+                raise OSError(f"its name resolves to {ip}, {refused}, which is not asked")
+        return found
+
+    async def _request(
+        self, url: URL, found: Sequence[Address], probe: HttpProbe, expected_version: str
+    ) -> ProbeAnswer:
+        connector = aiohttp.TCPConnector(resolver=_Resolver(found), use_dns_cache=False, force_close=True)
         async with (
             aiohttp.ClientSession(
                 connector=connector,
                 trust_env=False,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers={"User-Agent": user_agent(), "Accept": "application/json, */*;q=0.5"},
-                timeout=aiohttp.ClientTimeout(total=None),  # `ask` has the one for everything, DNS too
+                timeout=aiohttp.ClientTimeout(total=None),  # `ask` has the one for everything, finding it too
             ) as session,
             session.get(url, allow_redirects=False) as response,
         ):
@@ -166,51 +201,20 @@ def _reason(error: Exception) -> str:
     return getattr(inner, "strerror", None) or str(inner) or type(inner).__name__
 
 
-class _ServiceResolver(AbstractResolver):
-    """Resolves by override, else by DNS, and refuses addresses that no Service has.
+class _Resolver(AbstractResolver):
+    """Gives the addresses that were found and checked, whatever the name says to anybody else by now."""
 
-    The check is made on the very address that is then connected to: a name that answers differently the second
-    time gains nothing.
-    """
-
-    def __init__(self, overrides: Mapping[Address, Address]) -> None:
-        self._overrides = overrides
+    def __init__(self, found: Sequence[Address]) -> None:
+        self._found = found
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        override = self._overrides.get((host, port))
-        if override:
-            return [_result(host, *override)]
-        found = await asyncio.get_running_loop().getaddrinfo(
-            host, port, family=family, type=socket.SOCK_STREAM
-        )
-        results = []
-        for _, _, _, _, address in found:
-            ip = str(address[0])
-            if refused := refused_address(ip):
-                raise OSError(f"its name resolves to {ip}, {refused}, which no Service has")
-            results.append(_result(host, ip, port))
-        return results
+        del port, family
+        return [_result(host, *address) for address in self._found]
 
     async def close(self) -> None:
         """Holds nothing."""
-
-
-def refused_address(text: str) -> str | None:
-    """Why an address found by DNS is not asked; None: it may be."""
-    ip: ipaddress.IPv4Address | ipaddress.IPv6Address = ipaddress.ip_address(text.partition("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
-        ip = ip.ipv4_mapped
-    if ip in _METADATA:
-        return "a cloud metadata address"
-    kinds = {
-        "a loopback address": ip.is_loopback,
-        "a link-local address": ip.is_link_local,
-        "an unspecified address": ip.is_unspecified,
-        "a multicast address": ip.is_multicast,
-    }
-    return next((name for name, applies in kinds.items() if applies), None)
 
 
 def _result(host: str, address: str, port: int) -> ResolveResult:

@@ -1,7 +1,7 @@
 """Probes: how a rollback proves that it worked."""
 
 from datetime import timedelta
-from typing import Annotated, Any, ClassVar, Final, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -12,6 +12,7 @@ from model_rollback.api.v1alpha1.pod_limits import check_pod_template
 
 PROBE_KINDS: Final = ("readiness", "http", "trigger", "metric", "logs", "job")
 """The fields of a probe of which exactly one is given."""
+_ONE_ADDRESS: Final = "an http probe asks exactly one of service and host"
 _ONE_KIND: Final = f"a probe is exactly one of {', '.join(PROBE_KINDS)}"
 
 
@@ -41,8 +42,27 @@ class ExpectVersion(ApiModel):
 class HttpProbe(ApiModel):
     """Passes when a Service of the own namespace answers as expected."""
 
-    service: Annotated[Name, Field(description="A Service in this namespace. Example: `recommender`.")]
+    cel_rules: ClassVar[tuple[CelRule, ...]] = (rule("has(self.service) != has(self.host)", _ONE_ADDRESS),)
+
+    service: Annotated[
+        Name | None,
+        Field(
+            description="A Service in this namespace that selects pods; neither an ExternalName nor one without a selector is asked. Example: `recommender`."
+        ),
+    ] = None
+    host: Annotated[
+        str | None,
+        Field(
+            max_length=253,
+            pattern=r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?[.])+[a-z]([-a-z0-9]*[a-z0-9])?$",
+            description="Instead of a Service: a host that the operator's setting `probes.allowedHosts` lists with this port. Example: `models.example.com`.",
+        ),
+    ] = None
     port: Annotated[Integer, Field(ge=1, le=65535, description="Its port. Example: `8080`.")]
+    scheme: Annotated[
+        Literal["HTTP", "HTTPS"],
+        Field(description="`HTTPS`: with a certificate for that name that the operator trusts."),
+    ] = "HTTP"
     path: Annotated[
         str,
         Field(
@@ -58,6 +78,12 @@ class HttpProbe(ApiModel):
         ExpectVersion | None,
         Field(description="Which version must answer. Example: `{jsonPath: $.model_version}`."),
     ] = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.service is None) == (self.host is None):
+            raise ValueError(_ONE_ADDRESS)
+        return self
 
 
 class MetricProbe(ApiModel):

@@ -1,0 +1,115 @@
+"""Every kind of probe on the real API server: what proves a rollback, and what keeps it from being called proved."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from tests.scenario import systems
+from tests.scenario.world import BAD, GOOD, World, is_
+from tests.support.cluster import Cluster
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.cluster
+
+
+def smoke(**annotations: str) -> dict[str, Any]:
+    """A Job that ends as its annotations say."""
+    return {
+        "metadata": {"annotations": {"sim/run-for": "200ms", **annotations}},
+        "spec": {"containers": [{"name": "smoke", "image": "registry.example/smoke:1"}]},
+    }
+
+
+def probes(world: World, **job_annotations: str) -> list[dict[str, Any]]:
+    """One of each kind that needs no listening process."""
+    engagement = f'model_quality{{metric="engagement",namespace="{world.namespace}"}}'
+    low = {"operator": "LessThan", "threshold": "0.10"}
+    return [
+        {"name": "ready", "readiness": {}},
+        {"name": "recovered", "trigger": "accuracy"},
+        {"name": "engagement", "metric": {"query": engagement, "breach": low}},
+        {"name": "quiet", "logs": {"component": "model", "pattern": f"oom in {world.namespace}$"}},
+        {"name": "smoke", "job": {"template": smoke(**job_annotations)}},
+    ]
+
+
+@pytest.fixture
+def write_log(cluster: Cluster) -> Callable[[str], None]:
+    """Every pod of this cluster writes that line now."""
+    if cluster.pod_log is None:
+        pytest.skip("pods of this cluster write logs of their own")
+    log = cluster.pod_log
+
+    def write(text: str) -> None:
+        with log.open("a") as file:
+            file.write(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}000Z stdout F {text}\n")
+
+    return write
+
+
+def _break_with(world: World, wanted: list[dict[str, Any]]) -> None:
+    world.patch(
+        "rollbackpolicy",
+        {
+            "validation": {"settle": "1s", "duration": "2s", "probes": wanted},
+            "execution": {"stepTimeout": "60s"},
+        },
+    )
+    world.deploy("v13")
+    world.wait_for_version("v13")
+    world.quality(BAD)
+    world.wait_for_image("v12")
+    world.quality(GOOD)
+
+
+def _answers(world: World) -> dict[str, str]:
+    return {p["probe"]: p["state"] for p in world.rollback().get("status", {}).get("validation", [])}
+
+
+def test_metrics_logs_and_a_job_prove_a_rollback(protected: World, write_log: Callable[[str], None]) -> None:
+    protected.gauge("engagement", 0.20)
+    write_log(f"oom in {protected.namespace}")  # before the revert: it does not count
+    _break_with(protected, probes(protected))
+
+    done = protected.wait_for_result()
+
+    assert done["status"]["result"] == "Succeeded"
+    answers = {p["probe"]: p for p in done["status"]["validation"]}
+    assert {name: p["state"] for name, p in answers.items()} == dict.fromkeys(
+        ("ready", "recovered", "engagement", "quiet", "smoke"), "Passed"
+    )
+    assert answers["engagement"]["message"] == "0.2 is not < 0.10"
+    assert answers["quiet"]["message"].startswith("0 lines match")
+    job = protected.get("job", answers["smoke"]["observed"])
+    assert job["metadata"]["ownerReferences"][0]["uid"] == done["metadata"]["uid"]
+    pod = job["spec"]["template"]["spec"]
+    assert (pod["serviceAccountName"], pod["automountServiceAccountToken"]) == ("default", False)
+    assert pod["containers"][0]["env"] == [{"name": "MODEL_ROLLBACK_VERSION", "value": "v12"}]
+
+
+def test_what_fails_or_cannot_be_asked_keeps_a_rollback_from_being_called_proved(
+    protected: World, write_log: Callable[[str], None]
+) -> None:
+    wanted = probes(protected, **{"sim/result": "fail"})
+    _break_with(protected, wanted)
+    write_log(f"oom in {protected.namespace}")
+
+    wait_until(
+        lambda: _answers(protected),
+        60,
+        accept=lambda said: "Failed" in said.values(),
+        describe="a probe to fail",
+    )
+    halted = protected.wait_for_rollback("Halted", is_("True", "ValidationFailed"))
+
+    assert "oom in" in halted["message"] or "Job" in halted["message"]
+    answers = {p["probe"]: p for p in protected.rollback()["status"]["validation"]}
+    assert answers["engagement"]["state"] == "Unknown"  # nobody exports it
+    assert (answers["ready"]["state"], answers["recovered"]["state"]) == ("Passed", "Passed")
+    failed = {name for name, p in answers.items() if p["state"] == "Failed"}
+    assert failed
+    assert failed <= {"quiet", "smoke"}
+    assert protected.rollback()["status"].get("result", "") == ""
+    assert systems.image_of("v12") == protected.image()
