@@ -14,9 +14,11 @@ from types import MappingProxyType
 from typing import Any, Final, get_args, get_origin
 
 import plugin  # beside this script
+from prometheus_client.metrics_core import Metric
 from pydantic import BaseModel
 from pydantic.alias_generators import to_camel
 
+from model_rollback import telemetry
 from model_rollback.api.types import format_duration
 from model_rollback.core.events import EVENTS
 from model_rollback.core.gates import GATES
@@ -153,6 +155,29 @@ JSON object.
 """
 
 
+def metrics() -> str:
+    """What `/metrics` serves, from `telemetry.REGISTRY`."""
+    rows = [("metric", "type", "labels", "meaning")]
+    telemetry.COUNTED.take = lambda: telemetry.Census({}, {})
+    for collector in telemetry.REGISTRY._collector_to_names:
+        for family in collector.describe():
+            labels = getattr(collector, "_labelnames", ()) or family_labels(family)
+            name = family.name + ("_total" if family.type == "counter" else "")
+            shown = ", ".join(f"`{label}`" for label in labels)
+            rows.append((f"`{name}`", family.type, shown, family.documentation))
+    return f"""# The operator's own metrics
+
+Served at `/metrics` on `http.port`. Names of states, reasons and results are those of conditions and Events. Alerts on
+these metrics, each with what to do: [runbooks](../runbooks/README.md).
+
+{table(*sorted(rows[:1]), *sorted(rows[1:]))}"""
+
+
+def family_labels(family: Metric) -> tuple[str, ...]:
+    """The labels of a family that is made when it is scraped."""
+    return tuple(getattr(family, "_labelnames", ()))
+
+
 def presets() -> str:
     """The queries that a trigger may name, from `presets/triggers/*.yaml`."""
     text = """# Trigger presets
@@ -252,6 +277,7 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
         "results.md": results,
         "gates.md": gates,
         "settings.md": settings,
+        "metrics.md": metrics,
         "presets.md": presets,
         "kubectl-rollback.md": lambda: plugin.commands(table),
         "policy-tests.md": lambda: plugin.policy_tests(table),

@@ -1,6 +1,12 @@
 """The operator's own metrics. Label values are the words of conditions and Events."""
 
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
 
 REGISTRY = CollectorRegistry()
 
@@ -16,6 +22,32 @@ QUERY_ERRORS = Counter(
 )
 TICK_SECONDS = Histogram(
     "model_rollback_tick_seconds", "From the moment a tick was due to its last decision.", registry=REGISTRY
+)
+TICK_LAG_SECONDS = Histogram(
+    "model_rollback_tick_lag_seconds", "From the moment a tick was due to its first query.", registry=REGISTRY
+)
+QUERY_SECONDS = Histogram(
+    "model_rollback_query_seconds",
+    "From asking a metrics source to its answer or error, waiting for a free slot included.",
+    ["source"],
+    registry=REGISTRY,
+)
+EVALUATION_SECONDS = Histogram(
+    "model_rollback_evaluation_seconds",
+    "From the last answer of a tick to its last decision, status writes included.",
+    registry=REGISTRY,
+)
+TICKS_SKIPPED = Counter(
+    "model_rollback_ticks_skipped",
+    "Ticks left out because the one before was still running.",
+    ["source"],
+    registry=REGISTRY,
+)
+LAST_EVALUATION = Gauge(
+    "model_rollback_last_evaluation_timestamp_seconds",
+    "When policies of this source were last evaluated; `time() - …` is the age.",
+    ["source"],
+    registry=REGISTRY,
 )
 ROLLBACKS = Counter("model_rollback_rollbacks", "Finished Rollbacks.", ["result"], registry=REGISTRY)
 HALTED = Gauge("model_rollback_halted", "Rollbacks that wait for a person.", registry=REGISTRY)
@@ -39,3 +71,48 @@ FLEET_BRAKE = Gauge(
     ["source"],
     registry=REGISTRY,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Census:
+    """How many there are now.
+
+    Attributes:
+        triggers: state → triggers in it.
+        armed: reason of the condition `Armed` → policies; `Armed` itself, or the first gate that blocks.
+    """
+
+    triggers: dict[str, int]
+    armed: dict[str, int]
+
+
+class _Counted:
+    """Counts when it is scraped, so that nothing is counted while nobody looks."""
+
+    def __init__(self) -> None:
+        self.take: Callable[[], Census] = lambda: Census({}, {})
+
+    def collect(self) -> Iterable[Metric]:
+        census = self.take()
+        yield _family("model_rollback_triggers", "Triggers by state.", "state", census.triggers)
+        yield _family(
+            "model_rollback_policies",
+            "Policies by what a breach would meet now: `Armed`, or the first gate that blocks.",
+            "armed",
+            census.armed,
+        )
+
+    def describe(self) -> Iterator[Metric]:
+        yield from self.collect()
+
+
+def _family(name: str, text: str, label: str, counts: dict[str, int]) -> Metric:
+    family = GaugeMetricFamily(name, text, labels=[label])
+    for value, count in sorted(counts.items()):
+        family.add_metric([value], count)
+    return family
+
+
+COUNTED: Final = _Counted()
+"""`COUNTED.take` is set by the engine that runs."""
+REGISTRY.register(COUNTED)

@@ -6,9 +6,11 @@ from typing import Any
 
 import structlog
 
+from model_rollback import telemetry
 from model_rollback.core.brake import BrakeRule
 from model_rollback.core.tenancy import SourceRules
 from model_rollback.engine.announcer import Announcer
+from model_rollback.engine.census import take_census
 from model_rollback.engine.context import World
 from model_rollback.engine.evaluator import Evaluator
 from model_rollback.engine.executor import Executor
@@ -57,6 +59,7 @@ class Runtime:
     ) -> None:
         """`elected`: answers with the epoch of this replica's term as soon as it may write."""
         self.store = Store(source_rules)
+        telemetry.COUNTED.take = lambda: take_census(self.store)
         self._clock = clock
         self._objects = objects
         self._wakeups: Wakeups[Key] = Wakeups(clock)

@@ -7,6 +7,7 @@ slow source delays its own policies and no others.
 
 import asyncio
 import itertools
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
@@ -38,11 +39,14 @@ async def ask(
             "unknown_source", f"the operator's configuration has no metricsSource {source!r}; it has: {names}"
         )
     telemetry.QUERIES.labels(source).inc()
+    began = time.perf_counter()
     try:
         return await known.query(question.text, question.moment(tick))
     except MetricsError as error:
         telemetry.QUERY_ERRORS.labels(source, error.kind).inc()
         return error
+    finally:
+        telemetry.QUERY_SECONDS.labels(source).observe(time.perf_counter() - began)
 
 
 async def ask_all(
@@ -73,10 +77,10 @@ class Scheduler:
         self._changed = asyncio.Event()
         self._ticks: dict[Group, asyncio.Task[None]] = {}
         self._last: dict[Group, datetime] = {}
+        self.last_tick_at: datetime | None = None
         self._phasing = Phasing(
             lambda source, question, tick: ask(sources, source, question, tick), clock, self.wake
         )
-        self.last_tick_at: datetime | None = None
 
     def wake(self) -> None:
         """Policies were added, changed or removed, or the moment of their ticks has moved."""
@@ -124,6 +128,7 @@ class Scheduler:
         self._last[group] = moment
         running = self._ticks.get(group)
         if running is not None and not running.done():
+            telemetry.TICKS_SKIPPED.labels(group[0]).inc()
             log.warning(
                 "tick skipped: the one before is still running", source=group[0], interval=str(group[1])
             )
@@ -131,13 +136,21 @@ class Scheduler:
         self._ticks[group] = asyncio.create_task(self._tick(group, moment, policies))
 
     async def _tick(self, group: Group, moment: datetime, policies: list[PolicyEntry]) -> None:
+        telemetry.TICK_LAG_SECONDS.observe(self._behind(moment))
         self._phasing.ticked(group, moment, (q.value.text for p in policies for q in p.questions.values()))
         questions = dict.fromkeys(q for policy in policies for q in self._questions(policy, moment))
         answers = await ask_all(self._sources, group[0], questions, moment)
         answered = [p for p in policies if self._is_answered(p, group, moment, answers)]
+        began = time.perf_counter()
         await self._fleet.evaluate(group, answered, answers, now=moment)
+        telemetry.EVALUATION_SECONDS.observe(time.perf_counter() - began)
         self.last_tick_at = moment
-        telemetry.TICK_SECONDS.observe(max(0.0, (self._clock.now() - moment).total_seconds()))
+        telemetry.LAST_EVALUATION.labels(group[0]).set(moment.timestamp())
+        telemetry.TICK_SECONDS.observe(self._behind(moment))
+
+    def _behind(self, moment: datetime) -> float:
+        """Seconds since `moment`."""
+        return max(0.0, (self._clock.now() - moment).total_seconds())
 
     def _questions(self, policy: PolicyEntry, moment: datetime) -> Iterator[Question]:
         if policy.calm is not None:

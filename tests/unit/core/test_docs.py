@@ -22,6 +22,7 @@ PAGES = (
     "results.md",
     "rollback-states.md",
     "settings.md",
+    "metrics.md",
 )
 
 
