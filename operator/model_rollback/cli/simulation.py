@@ -15,9 +15,10 @@ from model_rollback.core.candidates import choose
 from model_rollback.core.decide import Decision, Start, decide
 from model_rollback.core.gates import Observation
 from model_rollback.core.measure import measure
-from model_rollback.core.plan import resolve_procedure, rollback_name
+from model_rollback.core.plan import resolve_procedure, rollback_name, settle_of
 from model_rollback.core.presets import Policy
 from model_rollback.core.questions import Answers, Questions, questions_of
+from model_rollback.core.settling import settling
 from model_rollback.core.triggers import TriggerMemory, advance, consume
 from model_rollback.core.versions import find_recorded
 
@@ -70,6 +71,12 @@ class Simulation:
         if self._done_at is not None and now >= self._done_at:
             self._stage = finished(self._stage, self._stage.status.active_rollback, at=self._done_at)
             self._done_at = None
+        why = settling(
+            self._stage.status,
+            warm_up=self._policy.guards.warm_up,
+            settle=settle_of(self._policy),
+            now=now,
+        )
         self._memories = {
             trigger.name: advance(
                 trigger,
@@ -78,6 +85,7 @@ class Simulation:
                 now=now,
                 interval=self._interval,
                 episode=self._stage.status.episode,
+                settling=why,
             )
             for trigger in self._policy.triggers
         }

@@ -151,6 +151,8 @@ def reverted(stage: Stage, to: str, rollback: str, *, now: datetime, quarantine:
             "active_rollback": rollback,
             "current_version": to,
             "current_digest": version_digest(shown),
+            "current_since": now,
+            "current_by": rollback,
             "components": versions.component_statuses(live),
             "quarantined": (kept_out, *old.quarantined),
         }

@@ -1,6 +1,6 @@
 """From one observation of a policy to what is to be done: its status, what to announce, and whether to roll back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -118,14 +118,15 @@ def _trigger_status(name: str, memory: TriggerMemory, before: RollbackPolicyStat
 
 
 def _breached(o: Observation) -> list[tuple[Trigger, TriggerMemory]]:
-    """Triggers that are Breached at this very tick by a live measurement, and not yet answered."""
+    """Rollback triggers that are Breached at this very tick by a live measurement, and not yet answered."""
     if o.policy is None:
         return []
     pairs = [(t, o.triggers[t.name]) for t in o.policy.triggers if t.name in o.triggers]
     return [
         (t, m)
         for t, m in pairs
-        if m.state == "Breached"
+        if t.action == "Rollback"
+        and m.state == "Breached"
         and not m.consumed_by
         and m.observed_at == o.now
         and m.measurement is not None
@@ -134,7 +135,7 @@ def _breached(o: Observation) -> list[tuple[Trigger, TriggerMemory]]:
 
 def _start(o: Observation, generation: int) -> Start | None:
     breached = _breached(o)
-    if not breached or o.policy is None or o.system is None:
+    if not breached or o.policy is None or len(breached) < o.policy.match.at_least or o.system is None:
         return None
     candidate = o.choice.candidate
     if candidate is None:
@@ -219,7 +220,7 @@ def _metrics_available(
     """
     unknown = {n for n, m in o.triggers.items() if m.measurement is not None and m.measurement.blind}
     blind = [t for t in triggers if t.state in ("Error", "NoData", "Stale")]
-    blind += [t for t in triggers if t.state == "LowTraffic" and t.name in unknown]
+    blind += [t for t in triggers if t.state in ("LowTraffic", "Settling") and t.name in unknown]
     if blind:
         first = next((t for t in blind if t.state == "Error"), blind[0])
         words = f"{first.name}: {first.message}"
@@ -248,12 +249,23 @@ def _breached_condition(
         held = [t for t in triggers if is_open(t)]
         if held:
             reason = Reason.WOULD_ROLL_BACK if would else Reason.METRICS_UNAVAILABLE
-            return say("Breached", None, reason, f"{held[0].name} cannot be measured any more")
+            return say("Breached", None, reason, f"{held[0].name} is not judged now: {held[0].state}")
         return say("Breached", False, Reason.ALL_HEALTHY, "no trigger is breached")
-    words = f"{breached[0].name}: {breached[0].message}"
+    words = f"{breached[0].name}: {breached[0].message}{_why_not_alone(policy, breached)}"
     if would:
         return say("Breached", True, Reason.WOULD_ROLL_BACK, f"{words}; mode Observe writes nothing")
     return say("Breached", True, Reason.THRESHOLD_EXCEEDED, words)
+
+
+def _why_not_alone(policy: RollbackPolicySpec, breached: Sequence[TriggerStatus]) -> str:
+    """Why these breaches by themselves start nothing, in words; empty when they may."""
+    acting = {t.name for t in policy.triggers if t.action == "Rollback"}
+    count = sum(t.name in acting for t in breached)
+    if not count:
+        return "; action Notify starts no rollback"
+    if count < policy.match.at_least:
+        return f"; {count} of the {policy.match.at_least} triggers that must be breached at once"
+    return ""
 
 
 def _reason(status: RollbackPolicyStatus, type_: str) -> str:

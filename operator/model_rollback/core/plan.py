@@ -93,13 +93,12 @@ def resolve_procedure(policy: Policy, breached: Sequence[str]) -> Procedure:
     probes = tuple(validation.probes) or _default_probes(breached)
     named = {p.trigger for p in probes if p.trigger is not None}
     triggers = tuple(t for t in policy.triggers if t.name in named)
-    settle = validation.settle if validation.settle is not None else default_settle(policy.triggers, probes)
     return Procedure(
         step_timeout=policy.execution.step_timeout,
         on_failure=policy.execution.on_failure,
         on_validation_failure=validation.on_failure,
         target=policy.target,
-        settle=settle,
+        settle=settle_of(policy),
         duration=validation.duration,
         interval=policy.interval,
         probes=probes,
@@ -131,6 +130,13 @@ def _probe_name(trigger: str) -> str:
     """`recovered-<trigger>`; where that is too long, cut and told apart by a digest."""
     name = f"recovered-{trigger}"
     return name if len(name) <= 63 else f"{name[:54]}-{digest(trigger)[:8]}"
+
+
+def settle_of(policy: Policy) -> timedelta:
+    """How long old samples stay in the windows of the queries."""
+    settle: timedelta | None = policy.validation.settle
+    probes = tuple(policy.validation.probes)
+    return settle if settle is not None else default_settle(policy.triggers, probes)
 
 
 def default_settle(triggers: Sequence[Trigger], probes: Sequence[Probe] = ()) -> timedelta:

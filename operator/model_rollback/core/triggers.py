@@ -91,8 +91,12 @@ def advance(
     now: datetime,
     interval: timedelta,
     episode: int = 0,
+    settling: str = "",
 ) -> TriggerMemory:
-    """The memory after one more tick. A memory of another episode counts as none."""
+    """The memory after one more tick. A memory of another episode counts as none.
+
+    `settling`: why nothing is judged at this tick, see `core.settling`; empty when it is.
+    """
     if memory is None or memory.episode != episode:
         memory = TriggerMemory("Healthy", since=now, observed_at=now, episode=episode)
     if memory.observed_at > now:
@@ -102,7 +106,9 @@ def advance(
         # Nobody looked for too long: an unanswered breach must be seen for its whole `for` again.
         memory = _restart_clock(replace(memory, open=memory.consumed_by != ""))
     verdict = judge(trigger, measurement, breached=memory.open)
-    if verdict in _UNJUDGED:
+    if settling:
+        after = _settling(memory, measurement, settling)
+    elif verdict in _UNJUDGED:
         after = replace(
             memory,
             state=_UNJUDGED[verdict],
@@ -136,6 +142,12 @@ def _is_repeated(memory: TriggerMemory, measurement: Measurement) -> bool:
     if memory.taken_at:
         return measurement.taken_at == memory.taken_at
     return max(measurement.taken_at) <= memory.observed_at.timestamp()
+
+
+def _settling(memory: TriggerMemory, measurement: Measurement, why: str) -> TriggerMemory:
+    """Measured, not judged: no clock runs, and a breach that is open stays so."""
+    words = f"{why}; measured, not judged: {measurement.message}"
+    return replace(_restart_clock(memory), state="Settling", message=words, value=measurement.value)
 
 
 def _healthy(memory: TriggerMemory, measurement: Measurement, now: datetime) -> TriggerMemory:

@@ -145,6 +145,8 @@ def track(
         name = name_version(spec, status, version.shown, version.digest, first_model_label(spec, live))
         changes |= {"current_version": name, "current_digest": version.digest}
         changes["history"] = _stamp_last_seen(status, now)
+        if status.current_digest:
+            changes |= {"current_since": now, "current_by": status.active_rollback}
         if status.current_digest and not status.active_rollback:
             changes["episode"] = status.episode + 1
     elif version.shown is not None and not status.current_version:

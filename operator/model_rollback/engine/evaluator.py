@@ -12,10 +12,10 @@ from model_rollback.api.reasons import Reason
 from model_rollback.api.v1alpha1 import ModelDeploymentStatus, RollbackPolicyStatus
 from model_rollback.core import decide as deciding
 from model_rollback.core.brake import NO_BRAKE, Brake
-from model_rollback.core.candidates import choose
 from model_rollback.core.gates import Observation
 from model_rollback.core.measure import Verdict, measure
 from model_rollback.core.questions import Answers, Questions, needs_target, questions_of
+from model_rollback.core.settling import settling
 from model_rollback.core.triggers import TriggerMemory, advance, consume, restore
 from model_rollback.core.versions import find_recorded
 from model_rollback.engine.announcer import Announcer
@@ -98,7 +98,7 @@ class Evaluator:
         system = self._store.systems.get(policy.system_key) if policy.system_key is not None else None
         if policy.spec is None or system is None or system.spec is None:
             return None
-        target = choose(policy.spec.target, system.spec, system.status, now=now).candidate
+        target = self._observe(policy, system, Surroundings(), now).choice.candidate
         recorded = find_recorded(system.status, target.digest) if target is not None else None
         return recorded.last_seen if recorded is not None else None
 
@@ -191,7 +191,8 @@ class Evaluator:
     ) -> None:
         if policy.spec is None:
             return
-        episode = system.status.episode if system is not None else 0
+        status = system.status if system is not None else ModelDeploymentStatus()
+        why = settling(status, warm_up=policy.spec.guards.warm_up, settle=policy.settle, now=now)
         written = {t.name: t for t in policy.status.triggers}
         questions = self.questions(policy, now=now)
         memories: dict[str, TriggerMemory] = {}
@@ -205,7 +206,8 @@ class Evaluator:
                 measure(trigger, questions[trigger.name], answers, now=now),
                 now=now,
                 interval=policy.spec.interval,
-                episode=episode,
+                episode=status.episode,
+                settling=why,
             )
         policy.memories = memories
 
@@ -240,7 +242,8 @@ class Evaluator:
         if system is None or policy.system_key is None:
             return
         policies = list(self._store.policies_of(policy.system_key))
-        healthy = bool(policies) and all(_is_healthy(p, now) for p in policies)
+        judging = [p for p in policies if _acting(p)]
+        healthy = bool(judging) and all(_is_healthy(p, now) for p in judging)
         await self._tracker.credit_healthy_time(
             policy.system_key, healthy=healthy, now=now, longest_gap=_freshness(policy)
         )
@@ -251,15 +254,24 @@ def _can_judge(system: SystemEntry, now: datetime) -> bool:
     return system.is_known and all(t.changed_at is None or t.changed_at <= now for t in system.targets)
 
 
+def _acting(policy: PolicyEntry) -> set[str]:
+    """The triggers that may start a Rollback; every one of a policy that cannot be read."""
+    if policy.spec is None:
+        return set(policy.memories) or {""}
+    return {t.name for t in policy.spec.triggers if t.action == "Rollback"}
+
+
 def _is_healthy(policy: PolicyEntry, now: datetime) -> bool:
-    """Whether every trigger was measured lately and found healthy; `onNoData: Healthy` is no measurement."""
+    """Whether every Rollback trigger was measured lately and found healthy; `onNoData: Healthy` is no measurement."""
     policy.catch_up()
-    return bool(policy.memories) and all(
-        m.state == "Healthy"
+    memories = [policy.memories.get(name) for name in _acting(policy)]
+    return all(
+        m is not None
+        and m.state == "Healthy"
         and m.measurement is not None
         and m.measurement.verdict is Verdict.HEALTHY
         and now - m.observed_at <= _freshness(policy)
-        for m in policy.memories.values()
+        for m in memories
     )
 
 

@@ -7,6 +7,7 @@ itself only.
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 import structlog
 from pydantic import TypeAdapter, ValidationError
@@ -25,6 +26,7 @@ from model_rollback.core.calm import Calm
 from model_rollback.core.health import HealthClock
 from model_rollback.core.kinds import problems
 from model_rollback.core.live import LiveTarget
+from model_rollback.core.plan import settle_of
 from model_rollback.core.presets import Policy, resolve_policy
 from model_rollback.core.questions import Questions, questions_of
 from model_rollback.core.tenancy import SourceRules
@@ -62,6 +64,7 @@ def _place(where: Sequence[str | int]) -> str:
 class PolicyEntry(Held[RollbackPolicyStatus]):
     """A policy: its spec, or the problem with it, and what its triggers remember.
 
+    `settle`: how long old samples stay in the windows of its queries.
     `questions`: what its triggers ask at an ordinary tick.
     `refused`: why the API server did not let its last Rollback start.
     `calm`: while its ticks need not be looked at in full.
@@ -74,6 +77,7 @@ class PolicyEntry(Held[RollbackPolicyStatus]):
         self.problem = ""
         self.memories: dict[str, TriggerMemory] = {}
         self.evaluating = asyncio.Lock()
+        self.settle = timedelta(0)
         self.questions: Mapping[str, Questions] = {}
         self.refused = ""
         self.calm: Calm | None = None
@@ -106,6 +110,7 @@ class PolicyEntry(Held[RollbackPolicyStatus]):
             self.spec, self.problem = None, self.unreadable
         triggers = self.spec.triggers if self.spec is not None else []
         self.questions = {t.name: questions_of(t) for t in triggers}
+        self.settle = settle_of(self.spec) if self.spec is not None else timedelta(0)
         new = {t.name: t for t in self.spec.triggers} if self.spec is not None else old
         self.memories = {
             name: memory if new[name] == old.get(name) else forget_clock(memory)

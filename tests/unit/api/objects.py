@@ -327,6 +327,16 @@ ROLLBACK_POLICIES: Final = (
             ("DropsBy", "10%", "-1%", False),
         )
     ),
+    Row("a trigger that notifies", P, {"spec.triggers.0.action": "Notify"}),
+    Row("an unknown action", P, {"spec.triggers.0.action": "Restart"}, "action"),
+    Row("two of two at once", P, {"spec.triggers": [trigger("a"), trigger("b")], "spec.match.atLeast": 2}),
+    Row("two of one at once", P, {"spec.match.atLeast": 2}, "match"),
+    Row("two of two, one of which notifies", P, {
+        "spec.triggers": [trigger("a"), {**trigger("b"), "action": "Notify"}], "spec.match.atLeast": 2,
+    }, "match"),
+    Row("none at once", P, {"spec.match.atLeast": 0}, "atLeast"),
+    Row("warmUp", P, {"spec.guards.warmUp": "2m"}),
+    Row("warmUp in days", P, {"spec.guards.warmUp": "1d"}, "warmUp"),
     Row("traffic", P, {"spec.triggers.0.traffic": {"query": "rps", "series": {"model": "a"}, "atLeast": "5"}}),
     Row("traffic without a limit", P, {"spec.triggers.0.traffic": {"query": "rps"}}, "atLeast"),
     Row("traffic as a range", P, {"spec.triggers.0.traffic": {"query": "rps", "atLeast": "1..2"}}, "atLeast"),

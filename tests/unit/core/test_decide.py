@@ -8,6 +8,7 @@ from model_rollback.api.conditions import find_condition
 from model_rollback.api.reasons import Reason
 from model_rollback.api.v1alpha1.rollback_policy import RollbackPolicyStatus
 from model_rollback.core.decide import decide
+from model_rollback.core.measure import Measurement, Verdict
 from model_rollback.core.triggers import TriggerMemory, consume
 from tests.unit.core.builders import (
     NO_DATA,
@@ -24,6 +25,7 @@ from tests.unit.core.builders import (
 )
 
 EMPTY = RollbackPolicyStatus()
+LITTLE = Measurement(Verdict.LOW_TRAFFIC, "", "traffic of 1 is below 5: not judged")
 PENDING = TriggerMemory("Pending", NOW, NOW, "0.81", "0.81 < 0.90, for 15s of 1m", breaching_since=NOW)
 UNMEASURED = TriggerMemory("NoData", NOW, NOW, message="the query returns no series", measurement=NO_DATA)
 FAILING = TriggerMemory("Error", NOW, NOW, message="could not measure (timeout): no answer")
@@ -199,6 +201,101 @@ def test_one_of_two_breached_triggers_names_both_in_the_reason():
 
     assert start is not None
     assert start.reason == "accuracy 0.81 < 0.90, latency 3 > 1"
+
+
+LATENCY = make_trigger("latency", breach={"operator": "GreaterThan", "threshold": "1"})
+BOTH = {"accuracy": breached(), "latency": breached(value="3", message="3 > 1")}
+
+
+def test_a_trigger_that_notifies_starts_nothing_and_is_told():
+    policy = make_policy(make_trigger(action="Notify"))
+
+    decision = decided(breached(), policy=policy)
+
+    assert decision.start is None
+    assert told(decision) == [Reason.TRIGGER_BREACHED]
+    assert said(decision, "Breached") == ("True", "ThresholdExceeded")
+    condition = find_condition(decision.status.conditions, "Breached")
+    assert condition is not None
+    assert condition.message == "accuracy: 0.81 < 0.90; action Notify starts no rollback"
+
+
+def test_what_only_notifies_is_no_evidence():
+    policy = make_policy(make_trigger(action="Notify"), LATENCY)
+
+    start = decide(observe(policy=policy, triggers=BOTH), EMPTY, generation=1).start
+
+    assert start is not None
+    assert [e.trigger for e in start.evidence] == ["latency"]
+
+
+@pytest.mark.parametrize(
+    ("triggers", "starts"),
+    [
+        (BOTH, True),
+        ({**BOTH, "latency": healthy()}, False),
+        ({**BOTH, "latency": breached(observed_at=at(-15))}, False),
+        ({**BOTH, "latency": breached(state="NoData")}, False),
+        ({**BOTH, "latency": breached(consumed_by="recommender-1a2b3c4d5e")}, False),
+    ],
+    ids=[
+        "at the same tick",
+        "one is healthy",
+        "one at an earlier tick",
+        "one is not measured",
+        "one is answered",
+    ],
+)
+def test_as_many_as_match_says_must_be_breached_at_the_same_tick(triggers, starts):
+    policy = make_policy(make_trigger(), LATENCY, match={"atLeast": 2})
+
+    decision = decide(observe(policy=policy, triggers=triggers), EMPTY, generation=1)
+
+    assert (decision.start is not None) is starts
+
+
+def test_a_breach_that_is_too_few_says_so():
+    policy = make_policy(make_trigger(), LATENCY, match={"atLeast": 2})
+    decision = decide(observe(policy=policy, triggers={**BOTH, "latency": healthy()}), EMPTY, generation=1)
+
+    condition = find_condition(decision.status.conditions, "Breached")
+
+    assert condition is not None
+    assert condition.message.endswith("; 1 of the 2 triggers that must be breached at once")
+
+
+@pytest.mark.parametrize(
+    ("memory", "available"),
+    [
+        (healthy(), "True"),
+        (TriggerMemory("Stale", NOW, NOW, measurement=NO_DATA), "False"),
+        (TriggerMemory("LowTraffic", NOW, NOW, measurement=LITTLE), "True"),
+        (TriggerMemory("LowTraffic", NOW, NOW, measurement=replace(LITTLE, blind=True)), "False"),
+        (TriggerMemory("Settling", NOW, NOW, measurement=LITTLE), "True"),
+        (TriggerMemory("Settling", NOW, NOW, measurement=replace(LITTLE, blind=True)), "False"),
+    ],
+    ids=["measured", "stale", "little traffic", "unknown traffic", "settling", "settling and unmeasured"],
+)
+def test_metrics_are_available_while_every_trigger_is_measured(memory, available):
+    found = find_condition(decided(memory).status.conditions, "MetricsAvailable")
+
+    assert found is not None
+    assert found.status == available
+
+
+def test_the_evidence_tells_the_baseline_and_the_notes():
+    trigger = make_trigger(breach={"operator": "DropsBy", "threshold": "10%", "baseline": {"offset": "24h"}})
+    noted = answer(0.8)
+    noted = replace(noted, warnings=("1 of 3 stores did not answer",))
+    measured = measure_from(trigger, noted, baseline=answer(1.0))
+
+    memories = {"accuracy": breached(measurement=measured, value=measured.value, message=measured.message)}
+    start = decide(observe(policy=make_policy(trigger), triggers=memories), EMPTY, generation=1).start
+
+    assert start is not None
+    assert start.reason == "accuracy 0.8 drops by 10% from 1"
+    (seen,) = start.evidence
+    assert (seen.baseline, seen.notes) == ("1", ("warning: 1 of 3 stores did not answer",))
 
 
 def test_a_new_breach_beside_an_answered_one_starts_with_its_own_evidence():

@@ -19,6 +19,7 @@ from tests.unit.core.builders import (
     make_policy,
     make_status,
     make_system,
+    make_trigger,
     observe,
     quarantined,
     recorded,
@@ -99,6 +100,14 @@ BLOCKED = {
     ),
     "a breach that had its Rollback": (
         {"triggers": {"accuracy": breached(consumed_by="recommender-1a2b3c4d5e"), "latency": healthy()}},
+        Reason.BREACH_CONSUMED,
+        "this breach was answered by recommender-1a2b3c4d5e; the next counts from when the metric is healthy",
+    ),
+    "an answered breach beside one that only notifies": (
+        {
+            "policy": make_policy(make_trigger(), make_trigger("drift", action="Notify")),
+            "triggers": {"accuracy": breached(consumed_by="recommender-1a2b3c4d5e"), "drift": breached()},
+        },
         Reason.BREACH_CONSUMED,
         "this breach was answered by recommender-1a2b3c4d5e; the next counts from when the metric is healthy",
     ),

@@ -195,6 +195,31 @@ def test_how_long_the_clock_may_be_held(fields, interval, hold):
     assert max_hold(make_trigger(**fields), seconds(interval)) == seconds(hold)
 
 
+def settle_through(trigger, memory, measured, tick, why="a new version warms up"):
+    return advance(trigger, memory, measured, now=at(15 * tick), interval=INTERVAL, settling=why)
+
+
+def test_while_it_settles_nothing_is_judged_and_no_clock_runs():
+    trigger = make_trigger(**FOR_1M)
+    pending = play(trigger, "bbbb")[-1]
+
+    settled = settle_through(trigger, pending, BAD, 4)
+    after = play(trigger, "bbbbb", settled, start=5)
+
+    assert (settled.state, settled.clock, settled.value) == ("Settling", timedelta(0), "0.81")
+    assert settled.message == "a new version warms up; measured, not judged: 0.81 < 0.90"
+    assert letters(after) == "PPPPB"
+
+
+@pytest.mark.parametrize("measured", [BAD, GOOD, NO_DATA, ERROR], ids=lambda m: m.verdict.value)
+def test_an_answered_breach_stays_answered_while_it_settles(measured):
+    after = settle_through(
+        make_trigger(onNoData="Breach", onError="Breach"), breached(consumed_by="r"), measured, 1
+    )
+
+    assert (after.state, after.open, after.consumed_by) == ("Settling", True, "r")
+
+
 def test_a_new_episode_forgets_the_breach_of_the_old_version():
     trigger = make_trigger(**FOR_1M)
     old = replace(play(trigger, "bbbbbb")[-1], consumed_by="recommender-1a2b3c4d5e")

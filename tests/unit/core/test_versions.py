@@ -182,6 +182,7 @@ def test_the_first_version_seen_begins_no_episode():
     first = track(make_system(), ModelDeploymentStatus(), [live(app_version="v13")], now=NOW)
 
     assert (first.current_version, first.current_digest, first.episode) == ("v13", DIGEST, 0)
+    assert first.current_since is None, "nothing changed that anybody saw"
 
 
 def test_a_new_version_begins_an_episode_and_ends_the_time_of_the_old_one():
@@ -190,6 +191,7 @@ def test_a_new_version_begins_an_episode_and_ends_the_time_of_the_old_one():
     after = track(make_system(), before, [live("v13", app_version="v13")], now=NOW)
 
     assert (after.current_version, after.episode) == ("v13", 8)
+    assert (after.current_since, after.current_by) == (NOW, "")
     assert after.history[0].last_seen == NOW
 
 
@@ -199,6 +201,7 @@ def test_while_the_lock_is_held_no_episode_begins():
     after = track(make_system(), before, [live("v12")], now=NOW)
 
     assert (after.current_version, after.episode) == ("v12", 7)
+    assert (after.current_since, after.current_by) == (NOW, "recommender-1a2b3c4d5e")
 
 
 def test_looking_again_at_the_same_thing_changes_nothing():

@@ -90,6 +90,12 @@ class Guards(ApiModel):
             **atomic(16),
         ),
     ] = []
+    warm_up: Annotated[
+        Duration,
+        Field(
+            description="After a new version appeared: measure for this long, and judge nothing. After a Rollback it is `validation.settle` instead. Example: `2m`."
+        ),
+    ] = timedelta(0)
 
 
 class Ownership(ApiModel):

@@ -287,6 +287,14 @@ class ModelDeploymentStatus(StatusModel):
         ),
     ] = ""
     current_digest: Annotated[str, Field(max_length=64, description="sha256 of the live pin values.")] = ""
+    current_since: Annotated[
+        Time | None,
+        Field(description="When it replaced another version; absent while no change was seen."),
+    ] = None
+    current_by: Annotated[
+        str,
+        Field(max_length=253, description="The Rollback that put it there; empty when it was not by one."),
+    ] = ""
     components: Annotated[
         tuple[ComponentStatus, ...],
         Field(description="What each component runs.", **keyed("name", items=MAX_COMPONENTS)),

@@ -10,6 +10,7 @@ from model_rollback.api.types import (
     ApiModel,
     CelRule,
     Duration,
+    Integer,
     Interval,
     Name,
     StatusModel,
@@ -24,6 +25,8 @@ from model_rollback.api.v1alpha1.meta import Column, KindInfo, LocalRef, ObjectM
 from model_rollback.api.v1alpha1.probe import Probe
 from model_rollback.api.v1alpha1.target import Target
 from model_rollback.api.v1alpha1.trigger import TriggerSpec, TriggerStatus
+
+_MATCH_MESSAGE = "match.atLeast is more than there are triggers with action Rollback"
 
 Mode = Literal["Enforce", "Observe", "Suspended"]
 
@@ -77,6 +80,19 @@ class Quarantine(ApiModel):
     ] = timedelta(hours=168)
 
 
+class Match(ApiModel):
+    """How triggers work together."""
+
+    at_least: Annotated[
+        Integer,
+        Field(
+            ge=1,
+            le=50,
+            description="How many triggers with action Rollback must be breached at the same evaluation. Example: `2`.",
+        ),
+    ] = 1
+
+
 class RollbackPolicySpec(ApiModel):
     """When to roll a ModelDeployment back, to what, and how success is proved."""
 
@@ -85,6 +101,10 @@ class RollbackPolicySpec(ApiModel):
             "!has(self.validation) || !has(self.validation.probes) || self.validation.probes.all(p, !has(p.trigger) || "
             "self.triggers.exists(t, t.name == p.trigger))",
             "a probe names a trigger that is not in this policy",
+        ),
+        rule(
+            "self.match.atLeast == 1 || self.match.atLeast <= self.triggers.filter(t, t.action == 'Rollback').size()",
+            _MATCH_MESSAGE,
         ),
     )
 
@@ -114,6 +134,9 @@ class RollbackPolicySpec(ApiModel):
             **keyed("name", items=50),
         ),
     ]
+    match: Annotated[
+        Match, Field(description="How many triggers must be breached at once. Example: `{atLeast: 2}`.")
+    ] = Match()
     target: Annotated[
         Target, Field(description="Which version is put back. Example: `{strategy: Pinned, version: v12}`.")
     ] = Target()
@@ -150,6 +173,8 @@ class RollbackPolicySpec(ApiModel):
         names = [t.name for t in self.triggers]
         require_unique(names, "trigger")
         require_unique([p.name for p in self.validation.probes], "probe")
+        if 1 < self.match.at_least > sum(t.action == "Rollback" for t in self.triggers):
+            raise ValueError(_MATCH_MESSAGE)
         for p in self.validation.probes:
             if p.trigger is not None and p.trigger not in names:
                 raise ValueError(

@@ -29,7 +29,7 @@ from model_rollback.api.v1alpha1.breach import (
     check_recovery,
 )
 
-TriggerState = Literal["Healthy", "Pending", "Breached", "NoData", "Error", "Stale", "LowTraffic"]
+TriggerState = Literal["Healthy", "Pending", "Breached", "NoData", "Error", "Stale", "LowTraffic", "Settling"]
 TriggerType = Literal["Accuracy", "Latency", "Bias", "Errors", "Drift", "Custom"]
 
 _ONE_MEASUREMENT = "give exactly one of query and preset"
@@ -177,6 +177,10 @@ class TriggerSpec(ApiModel):
             description="What an infinite value means. `NoData`: nothing, it is mostly a division by zero; `Compare`: a number like others."
         ),
     ] = "NoData"
+    action: Annotated[
+        Literal["Rollback", "Notify"],
+        Field(description="What a breach leads to: a `Rollback`, or only to Events: `Notify`."),
+    ] = "Rollback"
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -226,7 +230,7 @@ class TriggerStatus(StatusModel):
     state: Annotated[
         TriggerState,
         Field(
-            description="`Healthy`, `Pending`: bad, not for long enough yet, `Breached`; or why nothing is judged: `NoData`, `Error`, `Stale`, `LowTraffic`."
+            description="`Healthy`, `Pending`: bad, not for long enough yet, `Breached`; or why nothing is judged: `NoData`, `Error`, `Stale`, `LowTraffic`, `Settling`."
         ),
     ]
     value: Annotated[str, Field(max_length=64, description="The value that made it so. Example: `0.81`.")] = (

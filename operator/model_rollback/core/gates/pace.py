@@ -23,7 +23,8 @@ def fleet_brake(o: Observation) -> Blocked | None:
 
 def breach_consumed(o: Observation) -> Blocked | None:
     """This breach has had its Rollback; the next breach begins after a healthy measurement."""
-    breached = [m for m in o.triggers.values() if m.open]
+    notifies = {t.name for t in o.policy.triggers if t.action == "Notify"} if o.policy is not None else set()
+    breached = [m for name, m in o.triggers.items() if m.open and name not in notifies]
     if breached and all(m.consumed_by for m in breached):
         return Blocked(
             Reason.BREACH_CONSUMED,
