@@ -92,10 +92,12 @@ def advance(
     interval: timedelta,
     episode: int = 0,
     settling: str = "",
+    live: bool = True,
 ) -> TriggerMemory:
     """The memory after one more tick. A memory of another episode counts as none.
 
-    `settling`: why nothing is judged at this tick, see `core.settling`; empty when it is.
+    `settling`: why nothing is judged at this tick, see `core.settling`; empty when it is. `live`: whether it may fire;
+    in a replay of the past it may not.
     """
     if memory is None or memory.episode != episode:
         memory = TriggerMemory("Healthy", since=now, observed_at=now, episode=episode)
@@ -119,7 +121,7 @@ def advance(
     elif memory.clock_runs and _is_repeated(memory, measurement):
         after = memory
     elif verdict is Verdict.BREACHING:
-        after = _breaching(trigger, memory, measurement, now)
+        after = _breaching(trigger, memory, measurement, now, may_fire=live)
     else:
         after = _healthy(memory, measurement, now)
     return replace(
@@ -184,12 +186,13 @@ def _set_back(memory: TriggerMemory, now: datetime) -> TriggerMemory:
 
 
 def _breaching(
-    trigger: Trigger, memory: TriggerMemory, measurement: Measurement, now: datetime
+    trigger: Trigger, memory: TriggerMemory, measurement: Measurement, now: datetime, *, may_fire: bool
 ) -> TriggerMemory:
     grown = now - memory.judged_at if memory.unbroken and memory.judged_at else timedelta(0)
     clock = memory.clock + grown
     streak = memory.streak + (memory.judged_at != now)
-    fired = memory.open or (clock >= trigger.for_ and streak >= trigger.consecutive)
+    enough = clock >= trigger.for_ and streak >= trigger.consecutive
+    fired = memory.open or (enough and may_fire)
     words = measurement.recovering or measurement.message
     return replace(
         memory,

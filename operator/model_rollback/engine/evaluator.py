@@ -1,6 +1,7 @@
 """One policy at one tick: measure, remember, decide, and carry the decision out."""
 
-from collections.abc import Callable, Coroutine, Mapping
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -9,23 +10,26 @@ import structlog
 
 from model_rollback.api.group import API_VERSION
 from model_rollback.api.reasons import Reason
+from model_rollback.api.types import format_duration
 from model_rollback.api.v1alpha1 import ModelDeploymentStatus, RollbackPolicyStatus
+from model_rollback.api.v1alpha1.trigger import Trigger, TriggerStatus
 from model_rollback.core import decide as deciding
 from model_rollback.core.brake import NO_BRAKE, Brake
 from model_rollback.core.gates import Observation
 from model_rollback.core.measure import Verdict, measure
 from model_rollback.core.questions import Answers, Questions, needs_target, questions_of
 from model_rollback.core.settling import settling
-from model_rollback.core.triggers import TriggerMemory, advance, consume, restore
+from model_rollback.core.triggers import TriggerMemory, advance, consume, is_open, restore
 from model_rollback.core.versions import find_recorded
 from model_rollback.engine.announcer import Announcer
 from model_rollback.engine.calm import calm_of
 from model_rollback.engine.held import write_status
+from model_rollback.engine.replay import Replays, stretch
 from model_rollback.engine.store import Key, PolicyEntry, Store, SystemEntry
 from model_rollback.engine.targets import TargetWatcher
 from model_rollback.engine.tracker import Tracker
 from model_rollback.errors import ClusterError, NotFound
-from model_rollback.ports import Object, ObjectRef, Objects
+from model_rollback.ports import MetricsSource, Object, ObjectRef, Objects
 
 log = structlog.get_logger(__name__)
 
@@ -62,7 +66,9 @@ class Evaluator:
         announcer: Announcer,
         starter: Starter,
         introduce: Callable[[Object], SystemEntry],
+        sources: Mapping[str, MetricsSource],
     ) -> None:
+        self._sources = sources
         self._store = store
         self._objects = objects
         self._targets = targets
@@ -101,6 +107,39 @@ class Evaluator:
         target = self._observe(policy, system, Surroundings(), now).choice.candidate
         recorded = find_recorded(system.status, target.digest) if target is not None else None
         return recorded.last_seen if recorded is not None else None
+
+    async def recall(self, policies: Iterable[PolicyEntry], source: str, *, now: datetime) -> None:
+        """Rebuilds the clocks that were running when the process before ended. Raises nothing but cancellation."""
+        known = self._sources.get(source)
+        if known is None:
+            return
+        replays = Replays(known)
+        await asyncio.gather(
+            *(
+                self._recall(replays, policy, trigger, status, now)
+                for policy in policies
+                for trigger, status in _forgotten(policy)
+            )
+        )
+
+    async def _recall(
+        self, replays: Replays, policy: PolicyEntry, trigger: Trigger, status: TriggerStatus, now: datetime
+    ) -> None:
+        system = self._store.systems.get(policy.system_key) if policy.system_key is not None else None
+        if policy.spec is None or system is None or system.status.episode != status.episode:
+            return
+        past = stretch(status.breaching_since or now, now, policy.spec.interval)
+        seen = self._target_seen(policy, now) if needs_target(trigger) else None
+        memory = await replays.replay(trigger, past, episode=status.episode, target_seen=seen)
+        if memory is not None and trigger.name not in policy.memories:
+            policy.memories[trigger.name] = memory
+            log.info(
+                "clock rebuilt from history",
+                policy=str(policy.ref),
+                trigger=trigger.name,
+                state=memory.state,
+                clock=format_duration(memory.clock),
+            )
 
     async def evaluate(self, policy: PolicyEntry, answers: Answers, *, now: datetime) -> None:
         """One tick of one policy. Raises nothing but cancellation."""
@@ -247,6 +286,15 @@ class Evaluator:
         await self._tracker.credit_healthy_time(
             policy.system_key, healthy=healthy, now=now, longest_gap=_freshness(policy)
         )
+
+
+def _forgotten(policy: PolicyEntry) -> list[tuple[Trigger, TriggerStatus]]:
+    """The triggers whose clock ran when their status was written, and of which nothing is remembered."""
+    triggers = policy.spec.triggers if policy.spec is not None else ()
+    if len(policy.memories) >= len(triggers):
+        return []
+    written = {t.name: t for t in policy.status.triggers if t.state == "Pending" and not is_open(t)}
+    return [(t, written[t.name]) for t in triggers if t.name in written and t.name not in policy.memories]
 
 
 def _can_judge(system: SystemEntry, now: datetime) -> bool:

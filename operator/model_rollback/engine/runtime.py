@@ -85,7 +85,7 @@ class Runtime:
         tracker = Tracker(self.store, objects, self.targets, self._wakeups, announcer, clock)
         self._tracker = tracker
         self._evaluator = Evaluator(
-            self.store, objects, self.targets, tracker, announcer, self.executor, self._introduce
+            self.store, objects, self.targets, tracker, announcer, self.executor, self._introduce, sources
         )
         self.scheduler = Scheduler(self.store, sources, self._evaluator, clock, brake)
         self._registered: dict[Key, tuple[str, int]] = {}

@@ -138,6 +138,7 @@ class Scheduler:
     async def _tick(self, group: Group, moment: datetime, policies: list[PolicyEntry]) -> None:
         telemetry.TICK_LAG_SECONDS.observe(self._behind(moment))
         self._phasing.ticked(group, moment, (q.value.text for p in policies for q in p.questions.values()))
+        await self._evaluator.recall(policies, group[0], now=moment)
         questions = dict.fromkeys(q for policy in policies for q in self._questions(policy, moment))
         answers = await ask_all(self._sources, group[0], questions, moment)
         answered = [p for p in policies if self._is_answered(p, group, moment, answers)]
