@@ -58,6 +58,7 @@ def test_a_breach_that_was_answered_starts_nothing_more_even_after_a_crash(
     assert len(protected.rollbacks()) == 1
     assert protected.condition("rollbackpolicy", "Armed")["reason"] == "BreachConsumed"
 
+    protected.patch("rollbackpolicy", {"validation": {"settle": "1s"}})
     protected.quality(GOOD)
     protected.wait_for_condition("rollbackpolicy", "Armed", is_("True"))
     protected.quality(BAD)

@@ -257,7 +257,7 @@ def _breached_condition(
     return say("Breached", True, Reason.THRESHOLD_EXCEEDED, words)
 
 
-def _why_not_alone(policy: RollbackPolicySpec, breached: Sequence[TriggerStatus]) -> str:
+def _why_not_alone(policy: Policy, breached: Sequence[TriggerStatus]) -> str:
     """Why these breaches by themselves start nothing, in words; empty when they may."""
     acting = {t.name for t in policy.triggers if t.action == "Rollback"}
     count = sum(t.name in acting for t in breached)
