@@ -111,6 +111,9 @@ class App:
         def make_runtime(elected: Elected) -> Runtime:
             return Runtime(
                 objects=ClusterObjects(connection, paths),
+                acting_as=lambda namespace, account: ClusterObjects(
+                    connection, paths, user=f"system:serviceaccount:{namespace}:{account}"
+                ),
                 watches=ClusterWatches(connection, paths, namespaces=self._settings.namespaces),
                 sources=sources,
                 source_rules=_rules(self._settings.metrics_sources),

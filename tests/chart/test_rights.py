@@ -34,6 +34,7 @@ IN_A_WATCHED_NAMESPACE = {
     ("list", "", "pods"),
     ("get", "", "pods/log"),
     *((verb, "batch", "jobs") for verb in ("get", "create")),
+    *(("get", "", kind) for kind in ("persistentvolumeclaims", "serviceaccounts")),
     *((verb, "events.k8s.io", "events") for verb in ("create", "patch")),
 }
 IN_THE_WHOLE_CLUSTER = {
@@ -69,6 +70,7 @@ FORBIDDEN = [
     ("create", "", "configmaps"),
     ("create", "batch", "cronjobs"),
     ("create", "", "secrets"),
+    ("delete", "batch", "jobs"),
     ("create", "", "serviceaccounts/token"),
     ("impersonate", "", "users"),
     ("impersonate", "", "groups"),

@@ -69,10 +69,23 @@ rbac.secrets says so, neither read nor write Secrets.
 - apiGroups: [""]
   resources: [pods/log]
   verbs: [get]
-# engine/probes/job: a job probe makes a Job and waits for it; garbage collection deletes it with its Rollback
+# engine/probes/job and engine/jobs: a job probe, or a component with `reprocess`, makes a Job and waits for it; garbage
+# collection deletes it with its owner
 - apiGroups: [batch]
   resources: [jobs]
   verbs: [get, create]
+# engine/preflight: what the pods of the version that is put back cannot start without must exist. Where this may not be
+# asked, as for Secrets, the plan says so
+- apiGroups: [""]
+  resources: [persistentvolumeclaims, serviceaccounts]
+  verbs: [get]
+{{- with .Values.rbac.impersonate }}
+# engine/context: write to targets as the account that a ModelDeployment names
+- apiGroups: [""]
+  resources: [serviceaccounts]
+  verbs: [impersonate]
+  resourceNames: {{ toJson . }}
+{{- end }}
 # adapters/events: one Event per transition, and patch counts it on in its series
 - apiGroups: [events.k8s.io]
   resources: [events]

@@ -111,12 +111,14 @@ class Connection:
         query: Mapping[str, str] | None = None,
         body: Any = None,
         content_type: str = "application/json",
+        headers: Mapping[str, str] | None = None,
     ) -> Any:
         """One request; the decoded JSON of a 2xx answer.
 
         Args:
             path: absolute, of validated parts.
             what: names the undertaking in error messages, e.g. `patch Deployment shop/recommender`.
+            headers: beside those of every request.
         """
         async with self._open(
             method,
@@ -126,6 +128,7 @@ class Connection:
             patience=self._timeout,
             body=body,
             content_type=content_type,
+            headers=headers,
         ) as response:
             try:
                 data = await response.read()
@@ -169,19 +172,24 @@ class Connection:
         patience: aiohttp.ClientTimeout,
         body: Any = None,
         content_type: str = "application/json",
+        headers: Mapping[str, str] | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         # param_serialize does not get the body: it would walk it and read a JSON Patch's nulls its own way.
         try:
-            _, url, headers, _, _ = await self.client.param_serialize(
+            _, url, whole, _, _ = await self.client.param_serialize(
                 method,
                 path,
                 query_params=list((query or {}).items()),
-                header_params={"Accept": "application/json", "Content-Type": content_type},
+                header_params={
+                    "Accept": "application/json",
+                    "Content-Type": content_type,
+                    **(headers or {}),
+                },
                 auth_settings=_AUTH,
             )
             if method != "GET" and not self._may_write():
                 raise NotLeading(f"{what}: not sent, because this replica does not lead")
-            answer = await self.client.call_api(method, url, headers, body=body, _request_timeout=patience)
+            answer = await self.client.call_api(method, url, whole, body=body, _request_timeout=patience)
         except (aiohttp.ClientError, TimeoutError, OSError, ConfigException) as error:
             raise translate_exception(error, what) from error
         response: aiohttp.ClientResponse = answer.response

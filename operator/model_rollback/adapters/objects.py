@@ -88,10 +88,14 @@ def _root(api_version: str) -> str:
 
 
 class ClusterObjects:
-    """`Objects` on a real API server, every write under this operator's field manager."""
+    """`Objects` on a real API server, every write under this operator's field manager.
 
-    def __init__(self, connection: Connection, paths: Paths | None = None) -> None:
+    `user`: who does it, by impersonation; the API server fills in the groups. Empty: the operator itself.
+    """
+
+    def __init__(self, connection: Connection, paths: Paths | None = None, *, user: str = "") -> None:
         self._connection = connection
+        self._headers = {"Impersonate-User": user} if user else {}
         self._paths = paths or Paths(connection)
 
     async def get(self, ref: ObjectRef) -> Object:
@@ -154,7 +158,13 @@ class ClusterObjects:
         content_type: str = "application/json",
     ) -> Object:
         answer: Object = await self._connection.request(
-            method, path, what=f"{verb} {ref}", query=query, body=body, content_type=content_type
+            method,
+            path,
+            what=f"{verb} {ref}",
+            query=query,
+            body=body,
+            content_type=content_type,
+            headers=self._headers,
         )
         return answer
 

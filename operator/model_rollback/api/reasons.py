@@ -43,6 +43,7 @@ class Reason(StrEnum):
     VERSION_QUARANTINED = "VersionQuarantined"
     QUARANTINE_RELEASED = "QuarantineReleased"
     COMPONENT_REVERTED = "ComponentReverted"
+    REPROCESSING_STARTED = "ReprocessingStarted"
     VALIDATION_PASSED = "ValidationPassed"
     VALIDATION_FAILED = "ValidationFailed"
     VALIDATION_UNKNOWN = "ValidationUnknown"
@@ -63,6 +64,7 @@ class Reason(StrEnum):
     # Why a step or a preflight did not go on
     FORBIDDEN = "Forbidden"
     REFUSED = "Refused"
+    JOB_FAILED = "JobFailed"
     STEP_TIMED_OUT = "StepTimedOut"
     PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
     TARGET_CHANGED = "TargetChanged"

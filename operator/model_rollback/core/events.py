@@ -66,7 +66,7 @@ EVENTS: Final[Mapping[Reason, EventKind]] = MappingProxyType(
         ),
         Reason.ROLLBACK_STARTED: EventKind("A Rollback has its plan.", "Rollback", _REVERTING, True),
         Reason.PREFLIGHT_REFUSED: EventKind(
-            "The API server refuses the dry run; it is asked again and nothing is written.",
+            "The dry run is refused, or pods would lack what they need; it is asked again and nothing is written.",
             "Rollback",
             _REVERTING,
             True,
@@ -81,6 +81,11 @@ EVENTS: Final[Mapping[Reason, EventKind]] = MappingProxyType(
         ),
         Reason.COMPONENT_REVERTED: EventKind(
             "A component is back and ready, or put back as before by a restore.", "Revert", _REVERTING
+        ),
+        Reason.REPROCESSING_STARTED: EventKind(
+            "A Job was made from a CronJob that is back; those that depend on it wait for it.",
+            "Reprocess",
+            _REVERTING,
         ),
         Reason.VALIDATION_PASSED: EventKind("Every probe passed for long enough.", "Validate", _ROLLING_BACK),
         Reason.VALIDATION_FAILED: EventKind("A probe failed.", "Validate", _ROLLING_BACK, True),

@@ -49,7 +49,7 @@ def make_steps(
     *,
     attempt: int = 1,
 ) -> tuple[Step, ...]:
-    """One Revert for each component whose live pins differ from the wanted ones, then Validate.
+    """One Revert for each component whose live pins differ from the wanted ones, its Reprocess, then Validate.
 
     A Revert waits for those of all components behind its `dependsOn`, also through components that do not differ;
     the others run side by side. `attempt`: which target of the Rollback this is; the names of its steps say so.
@@ -61,21 +61,37 @@ def make_steps(
         for c in in_dependency_order(components)
         if c.name in wanted and any(live.get(c.name, {}).get(pin) != v for pin, v in wanted[c.name].items())
     ]
-    reverts = tuple(
-        Step(
-            name=f"revert-{name}{suffix}",
-            action="Revert",
-            component=name,
-            depends_on=tuple(f"revert-{other}{suffix}" for other in differing if other in behind[name]),
-            attempt=attempt,
-        )
-        for name in differing
+    by_name = {c.name: c for c in components}
+    steps: list[Step] = []
+    last: dict[str, str] = {}
+    for name in differing:
+        waits_for = tuple(last[other] for other in differing if other in behind[name])
+        made = _steps_of(by_name[name], waits_for, suffix, attempt)
+        steps += made
+        last[name] = made[-1].name
+    done = tuple(last.values())
+    return (*steps, Step(name=f"{VALIDATE}{suffix}", action="Validate", depends_on=done, attempt=attempt))
+
+
+def _steps_of(component: Component, waits_for: tuple[str, ...], suffix: str, attempt: int) -> list[Step]:
+    revert = Step(
+        name=f"revert-{component.name}{suffix}",
+        action="Revert",
+        component=component.name,
+        depends_on=waits_for,
+        attempt=attempt,
     )
-    last = tuple(s.name for s in reverts)
-    return (
-        *reverts,
-        Step(name=f"{VALIDATE}{suffix}", action="Validate", depends_on=last, attempt=attempt),
+    if component.reprocess is None:
+        return [revert]
+    reprocess = Step(
+        name=f"reprocess-{component.name}{suffix}",
+        action="Reprocess",
+        component=component.name,
+        depends_on=(revert.name,),
+        attempt=attempt,
+        timeout=component.reprocess.timeout,
     )
+    return [revert, reprocess]
 
 
 def _behind(components: Sequence[Component]) -> dict[str, set[str]]:

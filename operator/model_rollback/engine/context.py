@@ -17,6 +17,8 @@ from model_rollback.core.pins import PinValues, Values
 from model_rollback.engine import lock, revisions
 from model_rollback.engine.announcer import Announcer
 from model_rollback.engine.held import named, write_status
+from model_rollback.engine.jobs import JobRunner
+from model_rollback.engine.steps import StepRunner
 from model_rollback.engine.store import Key, PolicyEntry, RollbackEntry, Store, SystemEntry
 from model_rollback.engine.targets import ref_of
 from model_rollback.errors import NotFound
@@ -38,6 +40,7 @@ class World:
     introduce_policy: Callable[[Object], None]
     introduce_system: Callable[[Object], SystemEntry]
     reconsider: Callable[[ObjectRef], None]
+    acting_as: Callable[[str, str], Objects]
     track: Callable[[Key], None]
     epoch: Callable[[], int]
 
@@ -57,6 +60,7 @@ class Context:
         self.system = system
         self.rollback = rollback
         self._values: dict[str, Values] = {}
+        self._epoch = world.epoch()
 
     @property
     def status(self) -> RollbackStatus:
@@ -90,6 +94,39 @@ class Context:
             with contextlib.suppress(NotFound):
                 self.world.introduce_policy(await self.world.objects.get(ref))
         return self.policy
+
+    @property
+    def writer(self) -> Objects:
+        """Who writes to the targets: the account that the procedure names, or the operator itself."""
+        procedure, spec = self.status.procedure, self.system.spec
+        if procedure is not None:
+            account = procedure.service_account_name
+        else:
+            account = (spec.service_account_name or "") if spec is not None else ""
+        if not account:
+            return self.world.objects
+        return self.world.acting_as(self.system.ref.namespace, account)
+
+    @property
+    def step_runner(self) -> StepRunner:
+        """Runs the steps that patch a target."""
+        world, namespace = self.world, self.system.ref.namespace
+        return StepRunner(
+            world.objects, self.writer, world.clock, namespace, self.rollback.ref.name, self._epoch
+        )
+
+    @property
+    def job_runner(self) -> JobRunner:
+        """Runs the steps that are Jobs."""
+        world, rollback = self.world, self.rollback
+        return JobRunner(
+            world.objects,
+            self.writer,
+            world.clock,
+            rollback.ref.namespace,
+            rollback.ref.name,
+            rollback.uid,
+        )
 
     @property
     def served(self) -> str:

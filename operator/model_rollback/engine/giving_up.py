@@ -17,7 +17,9 @@ async def give_up(c: Context, step: Step, broken: str) -> None:
     """
     mode = c.procedure.on_validation_failure
     if mode == "NextTarget":
-        following = await planning.next_target(c.world.objects, c.system, c.rollback, broken, now=c.now())
+        following = await planning.next_target(
+            c.world.objects, c.step_runner, c.system, c.rollback, broken, now=c.now()
+        )
         if following.superseded:
             await c.supersede(following.superseded)
             return

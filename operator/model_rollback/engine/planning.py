@@ -10,12 +10,12 @@ from model_rollback.api.v1alpha1.model_deployment import ModelDeploymentSpec
 from model_rollback.api.v1alpha1.rollback import MAX_TARGETS, PlannedTarget, Procedure, Step
 from model_rollback.api.v1alpha1.target import Target
 from model_rollback.core import candidates, machine, plan, versions
-from model_rollback.core.pins import Values, declare_over, show_all, version_digest
+from model_rollback.core.pins import Values
 from model_rollback.core.triggers import is_open
 from model_rollback.engine import revisions
 from model_rollback.engine.store import PolicyEntry, RollbackEntry, SystemEntry
 from model_rollback.engine.tracker import read_values
-from model_rollback.errors import NotFound
+from model_rollback.engine.ways import Dry, NoWay, Way, identity_of, shown, way_to
 from model_rollback.ports import Objects
 
 
@@ -32,15 +32,12 @@ class Made:
 async def live_digest(objects: Objects, system: SystemEntry) -> str | None:
     """The identity of what runs now, read from the API server; None when a target is missing."""
     values = await read_values(objects, system)
-    return _digest(values) if values is not None else None
-
-
-def _digest(values: Values) -> str:
-    return version_digest({component: show_all(pins) for component, pins in values.items()})
+    return identity_of(values) if values is not None else None
 
 
 async def make(
     objects: Objects,
+    writer: Dry,
     system: SystemEntry,
     rollback: RollbackEntry,
     policy: PolicyEntry | None,
@@ -71,10 +68,16 @@ async def make(
         t.name for t in policy.status.triggers if is_open(t)
     ]
     procedure = plan.resolve_procedure(policy.spec, breached)
-    procedure = procedure.model_copy(update={"target": _conditions(rollback, policy.spec.target)})
-    way = await _way(objects, system, target, live, attempt=1)
-    if isinstance(way, Made):
-        return _never(rollback, Reason.NO_SAFE_TARGET, way.abandoned) if way.abandoned else way
+    resolved = {
+        "target": _conditions(rollback, policy.spec.target),
+        "service_account_name": system.spec.service_account_name or "",
+    }
+    procedure = procedure.model_copy(update=resolved)
+    way = await way_to(objects, writer, system, target, live, attempt=1)
+    if isinstance(way, NoWay):
+        if way.there_already:
+            return Made(superseded=way.why)
+        return _never(rollback, Reason.NO_SAFE_TARGET, way.why)
     kept = {"from_revision": await revisions.keep(objects, system, start[0], live)}
     targets = _targets(target, procedure, system.spec, system, now)
     return Made(kept | _fields(rollback, start, targets, way, procedure, now))
@@ -89,11 +92,11 @@ def _start_of(
     rollback: RollbackEntry, spec: ModelDeploymentSpec, system: SystemEntry, live: Values
 ) -> tuple[str, str] | Made:
     """Name and identity of what runs, unless it is not what was judged or named any more."""
-    asked, identity, status = rollback.spec, _digest(live), system.status
+    asked, identity, status = rollback.spec, identity_of(live), system.status
     name = status.current_version
     if not name or identity != status.current_digest:
         label = versions.first_model_label(spec, system.targets)
-        name = versions.name_version(spec, status, _shown(live), identity, label)
+        name = versions.name_version(spec, status, shown(live), identity, label)
     named = asked.from_version is not None and asked.from_digest is None and asked.from_version != name
     if named or asked.from_digest not in (None, identity):
         return Made(superseded=f"what runs now is not {asked.from_version or 'what was named'} any more")
@@ -154,41 +157,6 @@ def _targets(
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
-    """What leads to one target. `entry`: its entry in `status.targets`."""
-
-    entry: PlannedTarget
-    steps: tuple[Step, ...]
-
-
-async def _way(
-    objects: Objects, system: SystemEntry, target: candidates.Candidate, live: Values, *, attempt: int
-) -> Way | Made:
-    """The steps from what runs to a target, its values kept. Made: why there are none."""
-    if system.spec is None:
-        return Made(abandoned=f"{system.ref} is invalid: {system.problem}.")
-    try:
-        wanted = await _wanted(objects, system, target, live)
-    except NotFound as error:
-        return Made(abandoned=f"the values of {target.version} are gone: {error}.")
-    if wanted is None:
-        return Made(
-            abandoned=f"what is kept as {target.version} is not what was recorded; it was not made by us."
-        )
-    steps = plan.make_steps(system.spec.components, _shown(live), _shown(wanted), attempt=attempt)
-    if len(steps) == 1:
-        return Made(superseded=f"{target.version} is what runs now already")
-    entry = PlannedTarget(
-        version=target.version,
-        digest=target.digest,
-        attempt=attempt,
-        revision=await revisions.keep(objects, system, target.version, wanted),
-        served=plan.served_version(system.spec, wanted, target.version),
-    )
-    return Way(entry, steps)
-
-
-@dataclass(frozen=True, slots=True)
 class Next:
     """The way to the next target as status fields and steps; without steps none is left, and `why` says so."""
 
@@ -199,7 +167,13 @@ class Next:
 
 
 async def next_target(
-    objects: Objects, system: SystemEntry, rollback: RollbackEntry, message: str, *, now: datetime
+    objects: Objects,
+    writer: Dry,
+    system: SystemEntry,
+    rollback: RollbackEntry,
+    message: str,
+    *,
+    now: datetime,
 ) -> Next:
     """The next version of the plan that may still be put back, judged by the procedure as it was resolved.
 
@@ -210,7 +184,7 @@ async def next_target(
     if system.spec is None or status.procedure is None:
         return Next(why=f"{system.ref} is invalid: {system.problem}")
     live = await read_values(objects, system)
-    if live is None or _digest(live) != rollback.to_digest:
+    if live is None or identity_of(live) != rollback.to_digest:
         return Next(superseded=f"what runs now is not {status.to_version} any more")
     tried = [t.version for t in machine.tried(status)]
     ranked = candidates.rank(status.procedure.target, system.spec, system.status, now=now, tried=tried)
@@ -222,7 +196,8 @@ async def next_target(
     for index, planned in enumerate(targets):
         if planned.attempt or planned.message:
             continue
-        way = await _way_to_planned(objects, system, planned, may.get(planned.version), live, len(tried) + 1)
+        ranked_now, attempt = may.get(planned.version), len(tried) + 1
+        way = await _way_to_planned(objects, writer, system, planned, ranked_now, live, attempt)
         if isinstance(way, Way):
             targets[index] = way.entry
             fields = {
@@ -238,6 +213,7 @@ async def next_target(
 
 async def _way_to_planned(
     objects: Objects,
+    writer: Dry,
     system: SystemEntry,
     planned: PlannedTarget,
     ranked: candidates.Ranked | None,
@@ -251,12 +227,8 @@ async def _way_to_planned(
         return ranked.why_not
     if ranked.candidate.revision and ranked.candidate.digest != planned.digest:
         return "another version has its name now"
-    way = await _way(objects, system, ranked.candidate, live, attempt=attempt)
-    return way if isinstance(way, Way) else way.abandoned or way.superseded
-
-
-def _shown(values: Values) -> dict[str, dict[str, str]]:
-    return {component: show_all(pins) for component, pins in values.items()}
+    way = await way_to(objects, writer, system, ranked.candidate, live, attempt=attempt)
+    return way if isinstance(way, Way) else way.why
 
 
 def _fields(
@@ -286,15 +258,3 @@ def _fields(
         "evidence": evidence,
         "timeline": rollback.status.timeline.model_copy(update=timeline),
     }
-
-
-async def _wanted(
-    objects: Objects, system: SystemEntry, target: candidates.Candidate, live: Values
-) -> Values | None:
-    """The target's full values; what it does not name stays as it is. None: they do not match the record."""
-    if target.revision:
-        stored = await revisions.load(objects, system.ref.namespace, target.revision)
-        if _digest(stored) != target.digest:
-            return None
-        return {c: pins for c, pins in stored.items() if c in live}
-    return {c: declare_over(live[c], target.values.get(c, {})) for c in live}

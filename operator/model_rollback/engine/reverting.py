@@ -10,10 +10,12 @@ from model_rollback.core import machine
 from model_rollback.core.pins import PinValues
 from model_rollback.engine import lock
 from model_rollback.engine.context import Context, Pause
-from model_rollback.engine.steps import Outcome, Progress, StepRunner, failed
+from model_rollback.engine.steps import Outcome, Progress, failed
+from model_rollback.engine.targets import ref_of
 from model_rollback.errors import NotFound
 
 _RETRY = timedelta(seconds=2)
+_RETRY_MAX = timedelta(seconds=30)
 
 
 class Reverting:
@@ -23,9 +25,8 @@ class Reverting:
     what happens: so nothing is half done that need not be.
     """
 
-    def __init__(self, context: Context, steps: StepRunner) -> None:
+    def __init__(self, context: Context) -> None:
         self._c = context
-        self._steps = steps
 
     async def revert(self) -> Pause | None:
         """The next Reverts; the bad version, and targets that failed, are taken out of the candidates first."""
@@ -80,11 +81,13 @@ class Reverting:
         component = c.component(step.component)
         if component is None:
             return failed(Reason.TARGETS_MISSING, f"component {step.component} was removed")
+        if step.action == "Reprocess":
+            return await c.job_runner.advance(step, ref_of(c.system.ref.namespace, component), c.procedure)
         try:
             expected, wanted = await self._values(step)
         except NotFound as error:
             return failed(Reason.TARGETS_MISSING, f"the kept values are gone: {error}")
-        return await self._steps.advance(step, component, expected, wanted, c.procedure)
+        return await c.step_runner.advance(step, component, expected, wanted, c.procedure)
 
     async def _values(self, step: Step) -> tuple[Sequence[PinValues], PinValues]:
         """What may stand there before the step, and what it puts there."""
@@ -110,7 +113,11 @@ class Reverting:
             return None
         changes = progress.changes or {}
         await c.write(lambda s: machine.change_step(s, step.name, at=c.now(), **changes))
-        if changes.get("state") == "Succeeded":
+        if step.action == "Reprocess":
+            if "written_at" in changes:
+                words = f"{step.component}: {changes['message']}"
+                c.tell(Reason.REPROCESSING_STARTED, words, components=[step.component])
+        elif changes.get("state") == "Succeeded":
             word = (
                 "is put back as before"
                 if step.action == "Restore"
@@ -136,8 +143,10 @@ class Reverting:
 
     def _wait(self, step: Step, progress: Progress) -> Pause:
         """Until the target changes or the step times out; sooner when the API server is to be asked again."""
-        deadline = step.started_at + self._c.procedure.step_timeout if step.started_at else None
-        retry = self._c.now() + _RETRY if progress.reason is not Reason.RUNNING else None
+        limit = step.timeout or self._c.procedure.step_timeout
+        deadline = step.started_at + limit if step.started_at else None
+        again = progress.look_again or (_RETRY if progress.reason is not Reason.RUNNING else None)
+        retry = self._c.now() + min(again, _RETRY_MAX) if again is not None else None
         return Pause(min((x for x in (deadline, retry) if x is not None), default=None))
 
 

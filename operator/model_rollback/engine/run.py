@@ -17,12 +17,11 @@ from model_rollback.api.reasons import Reason
 from model_rollback.api.v1alpha1 import RollbackStatus
 from model_rollback.core import machine
 from model_rollback.core.machine import Phase, phase_of
-from model_rollback.core.paths import PathError
 from model_rollback.engine import lock, planning
 from model_rollback.engine.closing import from_to, tell_result
 from model_rollback.engine.context import Context, Pause, World
+from model_rollback.engine.preflight import Preflight
 from model_rollback.engine.reverting import Reverting
-from model_rollback.engine.steps import StepRunner, failure
 from model_rollback.engine.store import RollbackEntry, SystemEntry
 from model_rollback.engine.validating import Validating
 from model_rollback.engine.wakeups import wait_until
@@ -45,8 +44,7 @@ class RollbackRun:
     def __init__(self, world: World, system: SystemEntry, rollback: RollbackEntry) -> None:
         self.rollback = rollback
         self._c = Context(world, system, rollback)
-        self._steps = StepRunner(world.objects, world.clock, system.ref.namespace, self.name, world.epoch())
-        self._reverting = Reverting(self._c, self._steps)
+        self._reverting = Reverting(self._c)
         self._validating = Validating(self._c)
         self.woken = asyncio.Event()
         self._vanished = False
@@ -126,7 +124,7 @@ class RollbackRun:
     async def _plan(self) -> None:
         c = self._c
         policy = await c.find_policy()
-        made = await planning.make(c.world.objects, c.system, c.rollback, policy, now=c.now())
+        made = await planning.make(c.world.objects, c.step_runner, c.system, c.rollback, policy, now=c.now())
         if made.denied is not None:
             reason, message = made.denied
             await c.write(lambda s: machine.deny(s, reason, message, at=c.now()))
@@ -141,23 +139,16 @@ class RollbackRun:
 
     async def _preflight(self) -> Pause | None:
         c = self._c
-        for step in c.steps("Revert"):
-            component = c.component(step.component)
-            if component is None:
-                await self._abandon(f"component {step.component} was removed from the ModelDeployment.")
-                return None
-            try:
-                wanted = (await c.values(c.status.to_revision))[step.component]
-                await self._steps.dry_run(component, wanted)
-            except PathError as error:
-                return await self._preflight_waits(Reason.TARGETS_MISSING, str(error))
-            except Unavailable:
-                raise
-            except ClusterError as error:
-                failed = failure(error)
-                return await self._preflight_waits(failed.reason, failed.message)
-        await c.write(lambda s: machine.preflight_passed(s, at=c.now()))
-        return None
+        preflight = Preflight(c)
+        obstacle = await preflight.check()
+        if obstacle is None:
+            unknown = [str(reference) for reference in sorted(preflight.unknown)]
+            await c.write(lambda s: machine.preflight_passed(s, at=c.now(), unknown=unknown))
+            return None
+        if obstacle.removed and len(machine.tried(c.status)) == 1:
+            await self._abandon(obstacle.message)
+            return None
+        return await self._preflight_waits(obstacle.reason, obstacle.message)
 
     async def _abandon(self, message: str) -> None:
         c = self._c

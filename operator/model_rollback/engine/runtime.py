@@ -41,12 +41,14 @@ class Runtime:
     """The engine. `run` is endless; the three `on_…` methods take watch events at any time, also before `run`.
 
     Until this replica is elected it learns what there is and does nothing.
+    `acting_as`: the objects as a ServiceAccount (namespace, name) may read and write them.
     """
 
     def __init__(
         self,
         *,
         objects: Objects,
+        acting_as: Callable[[str, str], Objects],
         watches: Watches,
         sources: Mapping[str, MetricsSource],
         source_rules: SourceRules,
@@ -76,6 +78,7 @@ class Runtime:
             look_at_targets=self.targets.refresh,
             introduce_policy=lambda body: self.on_policy(body, deleted=False),
             introduce_system=self._introduce,
+            acting_as=acting_as,
             reconsider=lambda ref: self._spawn(self._reconsider(ref)),
             track=self._wakeups.wake,
             epoch=lambda: self._epoch,

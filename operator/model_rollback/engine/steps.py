@@ -6,11 +6,12 @@ anywhere else it is somebody else's newer deploy and left alone.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 
 from model_rollback.api.reasons import Reason
+from model_rollback.api.types import format_duration
 from model_rollback.api.v1alpha1.component import Component
 from model_rollback.api.v1alpha1.rollback import PinRecord, Procedure, Step
 from model_rollback.core.kinds import type_of
@@ -35,12 +36,14 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """`changes`: fields of the Step to record. `reason` and `message`: of a failure, a wait or a supersession."""
+    """`changes`: fields of the Step to record. `reason` and `message`: of a failure, a wait or a supersession.
+    `look_again`: how long to wait for what no watch tells of, or for as long as the API server asked."""
 
     outcome: Outcome
     changes: dict[str, Any] | None = None
     reason: Reason = Reason.RUNNING
     message: str = ""
+    look_again: timedelta | None = None
 
 
 def failed(reason: Reason, message: str) -> Progress:
@@ -56,7 +59,8 @@ def records(shown: PinValues) -> tuple[PinRecord, ...]:
 def failure(error: ClusterError) -> Progress:
     """What an error of the API server means for a step; Unavailable is no failure but an unknown outcome."""
     if isinstance(error, Unavailable):
-        return Progress(Outcome.WAIT, reason=Reason.API_UNAVAILABLE, message=str(error))
+        asked = timedelta(seconds=error.retry_after) if error.retry_after is not None else None
+        return Progress(Outcome.WAIT, reason=Reason.API_UNAVAILABLE, message=str(error), look_again=asked)
     if isinstance(error, Forbidden):
         return failed(Reason.FORBIDDEN, str(error))
     if isinstance(error, NotFound):
@@ -69,23 +73,27 @@ def failure(error: ClusterError) -> Progress:
 class StepRunner:
     """Runs the steps of one Rollback on one component's target."""
 
-    def __init__(self, objects: Objects, clock: Clock, namespace: str, rollback: str, epoch: int) -> None:
-        self._objects = objects
+    def __init__(
+        self, reader: Objects, writer: Objects, clock: Clock, namespace: str, rollback: str, epoch: int
+    ) -> None:
+        """`reader`: as the operator; `writer`: as the account that the ModelDeployment names, or the same."""
+        self._reader = reader
+        self._writer = writer
         self._clock = clock
         self._namespace = namespace
         self._rollback = rollback
         self._epoch = epoch
 
-    async def dry_run(self, component: Component, wanted: PinValues) -> None:
-        """Asks the API server whether it would take the write.
+    async def dry_run(self, component: Component, wanted: PinValues) -> Object:
+        """Asks the API server whether it would take the write; what the object would be then.
 
         Raises:
             ClusterError: it would not, or could not be asked.
             PathError: the target has no such pin.
         """
-        obj = await self._objects.get(ref_of(self._namespace, component))
+        obj = await self._reader.get(ref_of(self._namespace, component))
         patch = self._patch(component, obj, wanted, "preflight")
-        await self._objects.patch_json(ref_of(self._namespace, component), patch, dry_run=True)
+        return await self._writer.patch_json(ref_of(self._namespace, component), patch, dry_run=True)
 
     async def advance(
         self,
@@ -102,9 +110,9 @@ class StepRunner:
             wanted: full values after it.
         """
         try:
-            obj = await self._objects.get(ref_of(self._namespace, component))
+            obj = await self._reader.get(ref_of(self._namespace, component))
         except ClusterError as error:
-            return self._or_timed_out(step, procedure, failure(error))
+            return or_timed_out(step, procedure, failure(error), self._clock.now())
         live = observe(component, obj)
         if live.pins is None:
             return failed(Reason.TARGETS_MISSING, live.problem)
@@ -112,7 +120,8 @@ class StepRunner:
             return self._begin(step, live, expected, wanted)
         if dict(live.pins) == show_all(wanted):
             if step.action == "Restore" and not self._signed(step, live):
-                return self._or_timed_out(step, procedure, await self._sign(step, component, obj, wanted))
+                progress = await self._sign(step, component, obj, wanted)
+                return or_timed_out(step, procedure, progress, self._clock.now())
             return self._arrived(step, live, procedure)
         if dict(live.pins) not in [show_all(values) for values in expected]:
             return Progress(Outcome.SUPERSEDED, message=_third_version(component, live))
@@ -120,7 +129,8 @@ class StepRunner:
             return failed(
                 Reason.TARGET_CHANGED, f"somebody put the old value back into {component.target_ref.name}"
             )
-        return self._or_timed_out(step, procedure, await self._write(step, component, obj, expected, wanted))
+        progress = await self._write(step, component, obj, expected, wanted)
+        return or_timed_out(step, procedure, progress, self._clock.now())
 
     def _signed(self, step: Step, live: LiveTarget) -> bool:
         return live.last_write.startswith(f"{self._rollback}/{step.name}/")
@@ -169,7 +179,7 @@ class StepRunner:
         if live.readiness.failed and _speaks_of(live.readiness, step):
             return failed(Reason.PROGRESS_DEADLINE_EXCEEDED, f"{step.component}: {live.readiness.message}")
         waiting = Progress(Outcome.WAIT, message=f"{step.component}: {live.readiness.message}")
-        return self._or_timed_out(step, procedure, waiting)
+        return or_timed_out(step, procedure, waiting, now)
 
     async def _write(
         self,
@@ -182,7 +192,7 @@ class StepRunner:
         ref = ref_of(self._namespace, component)
         for _ in range(_REBUILDS):
             try:
-                await self._objects.patch_json(ref, self._patch(component, obj, wanted, step.name))
+                await self._writer.patch_json(ref, self._patch(component, obj, wanted, step.name))
             except (Invalid, Conflict) as error:
                 if isinstance(error, Invalid) and error.causes:
                     return failed(Reason.REFUSED, str(error))
@@ -192,7 +202,7 @@ class StepRunner:
                 return Progress(Outcome.CHANGED, {"written_at": self._clock.now()})
             # A `test` failed: something moved between read and write. Only the same old version is tried again.
             try:
-                obj = await self._objects.get(ref)
+                obj = await self._reader.get(ref)
             except ClusterError as error:
                 return failure(error)
             live = observe(component, obj)
@@ -206,14 +216,19 @@ class StepRunner:
         signature = f"{self._rollback}/{step}/{self._epoch}"
         return build_patch(type_of(component), obj, wanted, signature)
 
-    def _or_timed_out(self, step: Step, procedure: Procedure, progress: Progress) -> Progress:
-        if progress.outcome is not Outcome.WAIT or step.started_at is None:
-            return progress
-        deadline: datetime = step.started_at + procedure.step_timeout
-        if self._clock.now() < deadline:
-            return progress
-        reason = progress.reason if progress.reason is Reason.API_UNAVAILABLE else Reason.STEP_TIMED_OUT
-        return failed(reason, f"not done within stepTimeout: {progress.message}")
+
+def or_timed_out(step: Step, procedure: Procedure, progress: Progress, now: datetime) -> Progress:
+    """A wait that has lasted longer than the step may is a failure."""
+    if progress.outcome is not Outcome.WAIT or step.started_at is None:
+        return progress
+    deadline: datetime = step.started_at + (step.timeout or procedure.step_timeout)
+    if now < deadline:
+        return progress
+    reason = progress.reason if progress.reason is Reason.API_UNAVAILABLE else Reason.STEP_TIMED_OUT
+    return failed(
+        reason,
+        f"not done within {format_duration(step.timeout or procedure.step_timeout)}: {progress.message}",
+    )
 
 
 def _speaks_of(readiness: Readiness, step: Step) -> bool:

@@ -6,11 +6,12 @@ import structlog
 
 from model_rollback.api.conditions import Condition, find_condition, is_true
 from model_rollback.api.reasons import Reason
+from model_rollback.api.v1alpha1.component import Component
 from model_rollback.api.v1alpha1.model_deployment import ModelDeploymentStatus
 from model_rollback.core import versions
 from model_rollback.core.kinds import type_of
 from model_rollback.core.paths import PathError
-from model_rollback.core.pins import Values, read, show_all, version_digest
+from model_rollback.core.pins import PinValues, Values, read, show_all, version_digest
 from model_rollback.core.system import EXTERNALLY_MANAGED, with_conditions
 from model_rollback.engine import revisions
 from model_rollback.engine.announcer import Announcer
@@ -19,7 +20,7 @@ from model_rollback.engine.store import Key, Store, SystemEntry
 from model_rollback.engine.targets import TargetWatcher, ref_of
 from model_rollback.engine.wakeups import Wakeups
 from model_rollback.errors import ClusterError, NotFound
-from model_rollback.ports import Clock, Objects
+from model_rollback.ports import Clock, Object, Objects
 
 log = structlog.get_logger(__name__)
 
@@ -169,13 +170,18 @@ class Tracker:
             log.info("version verified", modeldeployment=str(entry.ref), version=current.version)
 
 
+def read_pins(component: Component, obj: Object) -> PinValues:
+    """A component's full pin values in an object; raises PathError."""
+    return read(type_of(component), obj)
+
+
 async def read_values(objects: Objects, entry: SystemEntry) -> Values | None:
     """Every component's pins, read from the API server now; None when a target or pin is missing."""
     values = {}
     for component in entry.spec.components if entry.spec else []:
         try:
             obj = await objects.get(ref_of(entry.ref.namespace, component))
-            values[component.name] = read(type_of(component), obj)
+            values[component.name] = read_pins(component, obj)
         except (NotFound, PathError):
             return None
     return values

@@ -1,5 +1,6 @@
 """A component: the object that carries its version, where in it the version lives, and when it is ready."""
 
+from datetime import timedelta
 from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import Field, model_validator
@@ -10,6 +11,7 @@ from model_rollback.api.types import (
     CelRule,
     Name,
     ObjectName,
+    Timeout,
     atomic,
     keyed,
     require_unique,
@@ -165,6 +167,17 @@ class Consumer(ApiModel):
     name: Annotated[ObjectName, Field(description="Name of the workload. Example: `recommender`.")]
 
 
+REPROCESS_NEEDS: Final = "reprocess runs a Job from a CronJob: give it with a targetRef of kind CronJob"
+
+
+class Reprocess(ApiModel):
+    """After the component is back, a Job is made from its CronJob, and those that depend on it wait until it is done."""
+
+    timeout: Annotated[
+        Timeout, Field(description="A Job that is not done after this long has failed. Example: `30m`.")
+    ] = timedelta(minutes=30)
+
+
 class Component(ApiModel):
     """One part of the AI system and where its version lives."""
 
@@ -184,6 +197,7 @@ class Component(ApiModel):
             "pins and preset both say where the version lives: give one of them",
         ),
         rule("!has(self.dependsOn) || !(self.name in self.dependsOn)", "a component cannot depend on itself"),
+        rule("!has(self.reprocess) || self.targetRef.kind == 'CronJob'", REPROCESS_NEEDS),
     )
 
     name: Annotated[Name, Field(description="Name of the component, unique in this list. Example: `model`.")]
@@ -251,6 +265,12 @@ class Component(ApiModel):
             **atomic(MAX_COMPONENTS),
         ),
     ] = []
+    reprocess: Annotated[
+        Reprocess | None,
+        Field(
+            description="For a CronJob: after a revert, run a Job from it and wait for it before those that depend on it are touched. Example: `{timeout: 30m}`."
+        ),
+    ] = None
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -277,6 +297,8 @@ class Component(ApiModel):
         require_unique([f"{c.kind} {c.name}" for c in self.restart], f"component {self.name!r}: restart")
         if self.name in self.depends_on:
             raise ValueError(f"component {self.name!r} cannot depend on itself")
+        if self.reprocess is not None and self.target_ref.kind != "CronJob":
+            raise ValueError(f"component {self.name!r}: {REPROCESS_NEEDS}")
         return self
 
     def may_declare(self, pin: str) -> bool:

@@ -12,6 +12,7 @@ from model_rollback.api.types import (
     Duration,
     Integer,
     Name,
+    ObjectName,
     StatusModel,
     Text,
     Time,
@@ -132,6 +133,12 @@ class ModelDeploymentSpec(ApiModel):
         ),
     )
 
+    service_account_name: Annotated[
+        ObjectName | None,
+        Field(
+            description="The ServiceAccount of this namespace as which the operator writes to the targets, so that a rollback has no more rights than this account. The operator must be allowed to impersonate it. Example: `rollback-executor`. Default: the operator's own."
+        ),
+    ] = None
     components: Annotated[
         list[Component],
         Field(

@@ -25,7 +25,7 @@ from model_rollback.api.v1alpha1.trigger import Trigger
 
 Intent = Literal["Run", "Abort", "Resume", "Undo"]
 StepState = Literal["Pending", "Running", "Succeeded", "Failed", "Skipped", "Restored"]
-StepAction = Literal["Revert", "Validate", "Restore"]
+StepAction = Literal["Revert", "Reprocess", "Validate", "Restore"]
 Result = Literal["Succeeded", "Failed", "Superseded", "Denied", "Aborted", "Undone"]
 Digest = Annotated[str, Field(max_length=64, pattern="^[0-9a-f]{64}$")]
 RestoredAs = Literal["Failed", "Aborted", "Undone"]
@@ -211,6 +211,10 @@ class Step(StatusModel):
     attempt: Annotated[
         int, Field(description="Which of `targets` it leads to: 1 for the first that is tried.")
     ] = 1
+    timeout: Annotated[
+        Timeout | None, Field(description="Limit of this step, where it is not `stepTimeout`.")
+    ] = None
+    repeats: Annotated[int, Field(description="How often a person had it repeated by Resume.")] = 0
     state: Annotated[
         StepState,
         Field(description="`Skipped`: it was there already, not by us. `Restored`: done, then put back."),
@@ -286,6 +290,12 @@ class Procedure(StatusModel):
 
     step_timeout: Annotated[Timeout, Field(description="Limit of each step.")]
     on_failure: Annotated[Literal["Halt", "Restore"], Field(description="What a failed step leads to.")]
+    service_account_name: Annotated[
+        str,
+        Field(
+            max_length=253, description="The account that writes to the targets; empty: the operator's own."
+        ),
+    ] = ""
     on_validation_failure: Annotated[
         Literal["NextTarget", "Halt", "Escalate"], Field(description="What a failed probe leads to.")
     ] = "NextTarget"

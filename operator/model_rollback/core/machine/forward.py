@@ -48,15 +48,20 @@ def preflight_waits(status: RollbackStatus, reason: Reason, message: str, *, at:
     )
 
 
-def preflight_passed(status: RollbackStatus, *, at: datetime) -> RollbackStatus:
-    """Every patch passed its dry run under the identity that will write."""
-    names = ", ".join(s.name for s in current_steps(status) if s.action == "Revert")
+def preflight_passed(status: RollbackStatus, *, at: datetime, unknown: Sequence[str] = ()) -> RollbackStatus:
+    """Every write passed its dry run under the identity that will write.
+
+    Args:
+        unknown: objects that the pods need and that nobody could be asked about.
+    """
+    names = ", ".join(s.name for s in current_steps(status) if s.action in WORK)
+    message = f"every write passed its dry run: {names}"
+    if unknown:
+        message += f"; not checked, because the operator may not look: {', '.join(unknown)}"
     return move(
         status,
         Cause.PREFLIGHT_PASSED,
-        lambda: update(
-            say(status, "Planned", True, Reason.PLANNED, f"every patch passed its dry run: {names}", at)
-        ),
+        lambda: update(say(status, "Planned", True, Reason.PLANNED, message, at)),
     )
 
 

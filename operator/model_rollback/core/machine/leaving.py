@@ -43,7 +43,7 @@ def resume(status: RollbackStatus, *, at: datetime) -> RollbackStatus:
         repeated = ("Restore",) if status.restoring else (*WORK, "Validate")
         attempt = attempt_of(status)
         steps = tuple(
-            s.model_copy(update=fresh)
+            s.model_copy(update={**fresh, "repeats": s.repeats + 1})
             if s.state == "Failed" and s.action in repeated and s.attempt == attempt
             else s
             for s in status.steps

@@ -1,0 +1,82 @@
+"""Jobs that a Rollback runs: what they are called, what is in them, and how far they are."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+from model_rollback.api.group import ANNOTATION_ROLLBACK
+
+_KEPT_FOR: Final = timedelta(hours=1)
+"""A Job that its owner's time-to-live would delete sooner could be gone before anybody saw how it ended."""
+
+
+def job_name(base: str, rollback_uid: str, step: str, repeats: int) -> str:
+    """The same step of the same Rollback has the same Job, so that creating it twice is a conflict; a step that a
+    person repeats has a new one. At most 63 characters, because the name becomes a label."""
+    text = f"{rollback_uid}/{step}/{repeats}"
+    return f"{base[:49].rstrip('.-')}-rb-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
+
+
+def from_cron_job(cron_job: Mapping[str, Any], name: str, rollback: str) -> dict[str, Any]:
+    """The Job that `kubectl create job --from=cronjob/…` would make."""
+    template = cron_job["spec"]["jobTemplate"]
+    metadata = template.get("metadata") or {}
+    annotations = {
+        **(metadata.get("annotations") or {}),
+        "cronjob.kubernetes.io/instantiate": "manual",
+        ANNOTATION_ROLLBACK: rollback,
+    }
+    owner = {
+        "apiVersion": "batch/v1",
+        "kind": "CronJob",
+        "name": cron_job["metadata"]["name"],
+        "uid": cron_job["metadata"]["uid"],
+    }
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": name,
+            "labels": dict(metadata.get("labels") or {}),
+            "annotations": annotations,
+            "ownerReferences": [owner],
+        },
+        "spec": _kept(template["spec"]),
+    }
+
+
+def _kept(spec: Mapping[str, Any]) -> dict[str, Any]:
+    ttl = spec.get("ttlSecondsAfterFinished")
+    if ttl is None:
+        return dict(spec)
+    return {**spec, "ttlSecondsAfterFinished": max(int(ttl), int(_KEPT_FOR.total_seconds()))}
+
+
+@dataclass(frozen=True, slots=True)
+class JobState:
+    """How far a Job is. Neither `complete` nor `failed`: it runs. `message`: in words."""
+
+    complete: bool = False
+    failed: bool = False
+    message: str = ""
+
+
+def state_of(job: Mapping[str, Any]) -> JobState:
+    """What a Job's own conditions say."""
+    status = job.get("status") or {}
+    said = {c.get("type"): c for c in status.get("conditions") or [] if c.get("status") == "True"}
+    name = job["metadata"]["name"]
+    if "Complete" in said:
+        return JobState(complete=True, message=f"Job {name} is complete")
+    if "Failed" in said:
+        why = said["Failed"].get("message") or said["Failed"].get("reason") or "it gave no reason"
+        return JobState(failed=True, message=f"Job {name} failed: {why}")
+    return JobState(message=f"Job {name} runs: {status.get('active') or 0} pods active")
+
+
+def is_ours(job: Mapping[str, Any], rollback: str) -> bool:
+    """Whether it was made for that Rollback."""
+    annotations = job["metadata"].get("annotations") or {}
+    return bool(annotations.get(ANNOTATION_ROLLBACK) == rollback)

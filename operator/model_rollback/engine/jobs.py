@@ -1,0 +1,83 @@
+"""Steps that run a Job and wait for it: exactly one for each step, whatever crashes and whichever answer is lost."""
+
+from datetime import timedelta
+from typing import Any
+
+from model_rollback.api.reasons import Reason
+from model_rollback.api.v1alpha1.rollback import Procedure, Step
+from model_rollback.core.jobs import from_cron_job, is_ours, job_name, state_of
+from model_rollback.engine.steps import Outcome, Progress, failed, failure, or_timed_out
+from model_rollback.errors import ClusterError, Conflict, NotFound
+from model_rollback.ports import Clock, Object, ObjectRef, Objects
+
+_POLL = timedelta(seconds=2)
+
+
+class JobRunner:
+    """Runs the steps of one Rollback that are Jobs made from a CronJob."""
+
+    def __init__(
+        self, reader: Objects, writer: Objects, clock: Clock, namespace: str, rollback: str, uid: str
+    ) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._clock = clock
+        self._namespace = namespace
+        self._rollback = rollback
+        self._uid = uid
+
+    async def dry_run(self, step: Step, cron_job: Object) -> None:
+        """Asks the API server whether it would take the Job that the reverted CronJob makes; raises ClusterError."""
+        ref = self._ref(step, cron_job["metadata"]["name"])
+        await self._writer.create(ref, from_cron_job(cron_job, ref.name, self._rollback), dry_run=True)
+
+    async def advance(self, step: Step, cron_job: ObjectRef, procedure: Procedure) -> Progress:
+        """Takes the step one move further: begin, create, wait."""
+        if step.state == "Pending":
+            began = {"state": "Running", "started_at": self._clock.now(), "message": ""}
+            return Progress(Outcome.CHANGED, began)
+        try:
+            progress = await self._move(step, cron_job)
+        except ClusterError as error:
+            progress = failure(error)
+        return or_timed_out(step, procedure, progress, self._clock.now())
+
+    async def _move(self, step: Step, cron_job: ObjectRef) -> Progress:
+        ref = self._ref(step, cron_job.name)
+        try:
+            job = await self._reader.get(ref)
+        except NotFound:
+            if step.written_at is not None:
+                said = f"Job {ref.name} vanished before anybody saw how it ended"
+                return failed(Reason.JOB_FAILED, said)
+            return await self._create(ref, cron_job)
+        if not is_ours(job, self._rollback):
+            return failed(Reason.CONFLICT, f"Job {ref.name} is there, but this Rollback did not make it")
+        if step.written_at is None:
+            return self._created(ref)
+        state = state_of(job)
+        if state.failed:
+            return failed(Reason.JOB_FAILED, state.message)
+        if state.complete:
+            ended: dict[str, Any] = {
+                "state": "Succeeded",
+                "finished_at": self._clock.now(),
+                "message": state.message,
+            }
+            return Progress(Outcome.CHANGED, ended)
+        return Progress(Outcome.WAIT, message=state.message, look_again=_POLL)
+
+    async def _create(self, ref: ObjectRef, cron_job: ObjectRef) -> Progress:
+        body = from_cron_job(await self._reader.get(cron_job), ref.name, self._rollback)
+        try:
+            await self._writer.create(ref, body)
+        except Conflict:
+            return Progress(Outcome.WAIT, message=f"Job {ref.name} is there already", look_again=_POLL)
+        return self._created(ref)
+
+    def _created(self, ref: ObjectRef) -> Progress:
+        return Progress(Outcome.CHANGED, {"written_at": self._clock.now(), "message": f"Job {ref.name} runs"})
+
+    def _ref(self, step: Step, base: str) -> ObjectRef:
+        name = job_name(base, self._uid, step.name, step.repeats)
+        return ObjectRef("batch/v1", "Job", self._namespace, name)

@@ -1,0 +1,113 @@
+"""The way from what runs to one target: its full values, kept, and the steps that lead there."""
+
+import contextlib
+from dataclasses import dataclass
+from typing import Protocol
+
+from model_rollback.api.v1alpha1.component import Component
+from model_rollback.api.v1alpha1.rollback import PlannedTarget, Step
+from model_rollback.core import candidates, plan
+from model_rollback.core.paths import PathError
+from model_rollback.core.pins import PinValues, Values, declare_over, show_all, version_digest
+from model_rollback.engine import revisions
+from model_rollback.engine.store import SystemEntry
+from model_rollback.engine.tracker import read_pins
+from model_rollback.errors import Forbidden, Invalid, NotFound, Refused
+from model_rollback.ports import Object, Objects
+
+
+def shown(values: Values) -> dict[str, dict[str, str]]:
+    """A version's values as they stand in a status."""
+    return {component: show_all(pins) for component, pins in values.items()}
+
+
+def identity_of(values: Values) -> str:
+    """The identity of a version by its full values."""
+    return version_digest(shown(values))
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """What leads to one target. `entry`: its entry in `status.targets`."""
+
+    entry: PlannedTarget
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NoWay:
+    """Why a target cannot be put back. `there_already`: because it is what runs."""
+
+    why: str
+    there_already: bool = False
+
+
+class Dry(Protocol):
+    """Tries a write without making it."""
+
+    async def dry_run(self, component: Component, wanted: PinValues) -> Object:
+        """What the component's target would be; raises ClusterError and PathError."""
+
+
+async def way_to(
+    objects: Objects,
+    writer: Dry,
+    system: SystemEntry,
+    target: candidates.Candidate,
+    live: Values,
+    *,
+    attempt: int,
+) -> Way | NoWay:
+    """The steps from what runs to a target, its values kept.
+
+    Raises:
+        ClusterError: the API server could not be asked; nothing was written to a target.
+    """
+    if system.spec is None:
+        return NoWay(f"{system.ref} is invalid: {system.problem}.")
+    try:
+        wanted = await _wanted(objects, system, target, live)
+    except NotFound as error:
+        return NoWay(f"the values of {target.version} are gone: {error}.")
+    if wanted is None:
+        return NoWay(f"what is kept as {target.version} is not what was recorded; it was not made by us.")
+    if not target.revision:
+        wanted = await _canonical(writer, system, live, wanted)
+    steps = plan.make_steps(system.spec.components, shown(live), shown(wanted), attempt=attempt)
+    if len(steps) == 1:
+        return NoWay(f"{target.version} is what runs now already", there_already=True)
+    entry = PlannedTarget(
+        version=target.version,
+        digest=identity_of(wanted),
+        attempt=attempt,
+        revision=await revisions.keep(objects, system, target.version, wanted),
+        served=plan.served_version(system.spec, wanted, target.version),
+    )
+    return Way(entry, steps)
+
+
+async def _canonical(writer: Dry, system: SystemEntry, live: Values, wanted: Values) -> Values:
+    """Declared values as the API server would store them: `cpu: 0.1` becomes `100m`, and must be recognised later.
+
+    What it refuses stays as it is: the preflight says so.
+    """
+    found = dict(wanted)
+    for component in system.spec.components if system.spec is not None else []:
+        name = component.name
+        if name not in wanted or show_all(wanted[name]) == show_all(live[name]):
+            continue
+        with contextlib.suppress(PathError, Forbidden, Invalid, Refused, NotFound):
+            found[name] = read_pins(component, await writer.dry_run(component, wanted[name]))
+    return found
+
+
+async def _wanted(
+    objects: Objects, system: SystemEntry, target: candidates.Candidate, live: Values
+) -> Values | None:
+    """The target's full values; what it does not name stays as it is. None: they do not match the record."""
+    if target.revision:
+        stored = await revisions.load(objects, system.ref.namespace, target.revision)
+        if identity_of(stored) != target.digest:
+            return None
+        return {c: pins for c, pins in stored.items() if c in live}
+    return {c: declare_over(live[c], target.values.get(c, {})) for c in live}
