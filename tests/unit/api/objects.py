@@ -178,6 +178,8 @@ FREEZE: Final = {"schedule": "0 0 24 12 *", "duration": "48h", "timeZone": "Euro
 SMOKE: Final[Document] = {"spec": {"containers": [{"name": "smoke", "image": "registry.example/smoke:1"}]}}
 HTTP: Final[Document] = {"service": "recommender", "port": 8080}
 
+CRON_JOB: Final[Document] = {"apiVersion": "batch/v1", "kind": "CronJob", "name": "build-features"}
+
 MODEL_DEPLOYMENTS: Final = (
     Row("the smallest ModelDeployment", M),
     Row("a chain of components", M, {PARTS: [component("a"), component("b", "a")]}),
@@ -186,6 +188,10 @@ MODEL_DEPLOYMENTS: Final = (
     Row("null is absence", M, {"spec.components.0.container": None, "spec.components.0.type": None}),
     Row("sixteen components", M, {PARTS: [component(f"c{i}") for i in range(16)]}),
     Row("seventeen components", M, {PARTS: [component(f"c{i}") for i in range(17)]}, "components"),
+    Row("data built anew after a revert", M, {PARTS: [{**component("a"), "targetRef": CRON_JOB, "reprocess": {}}]}),
+    Row("nothing to build anew from", M, {PARTS: [{**component("a"), "reprocess": {}}]}, "reprocess runs a Job from"),
+    Row("an account that writes", M, {"spec.serviceAccountName": "rollback-executor"}),
+    Row("an account of another namespace", M, {"spec.serviceAccountName": "shop/x"}, "serviceAccountName"),
     Row("no component", M, {PARTS: []}, "components"),
     Row("components missing", M, {PARTS: ABSENT}, "components"),
     Row("spec missing", M, {"spec": ABSENT}, "spec"),

@@ -1,0 +1,111 @@
+"""A pipeline that built bad features: its CronJob goes back, the features are built anew, then the model follows."""
+
+import copy
+from typing import Any
+
+import pytest
+
+from tests.scenario import systems
+from tests.scenario.world import BAD, GOOD, World, is_
+from tests.support.audit import Audit
+from tests.support.operator import Operators
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.cluster
+
+
+def _cron_job(version: str, **annotations: str) -> systems.Manifest:
+    pods = {
+        "metadata": {"annotations": annotations},
+        "spec": {
+            "restartPolicy": "Never",
+            "containers": [
+                {
+                    "name": "build",
+                    "image": "registry.example/build:1",
+                    "env": [{"name": "DATASET", "value": f"lakefs://shop/features@{version}"}],
+                }
+            ],
+        },
+    }
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "CronJob",
+        "metadata": {"name": "build-features"},
+        "spec": {
+            "schedule": "0 0 1 1 *",
+            "jobTemplate": {"spec": {"backoffLimit": 0, "ttlSecondsAfterFinished": 0, "template": pods}},
+        },
+    }
+
+
+def _system() -> systems.Manifest:
+    manifest = copy.deepcopy(systems.model_deployment())
+    features = {
+        "name": "features",
+        "type": "Pipeline",
+        "targetRef": {"apiVersion": "batch/v1", "kind": "CronJob", "name": "build-features"},
+        "reprocess": {"timeout": "30s"},
+    }
+    (model,) = manifest["spec"]["components"]
+    manifest["spec"]["components"] = [features, {**model, "dependsOn": ["features"]}]
+    return manifest
+
+
+def _release(world: World, version: str, **annotations: str) -> None:
+    world.apply(_cron_job(version, **annotations), systems.deployment(version))
+
+
+def _jobs(world: World) -> list[Any]:
+    return list(world.kubectl.json("get", "jobs", namespace=world.namespace)["items"])
+
+
+def test_the_data_is_built_anew_before_the_model_goes_back(
+    world: World, operators: Operators, audit: Audit
+) -> None:
+    """The Job of v12 fails, so a person takes v11, whose Job is done once although the operator is killed meanwhile."""
+    _release(world, "v11", **{"sim/run-for": "2s"})
+    world.apply(_system())
+    operators.start()
+    world.wait_for_version("v11", verified=True)
+    _release(world, "v12", **{"sim/result": "fail", "sim/run-for": "1s"})
+    world.wait_for_version("v12", verified=True)
+    _release(world, "v13")
+    world.wait_for_version("v13")
+    mark = audit.mark()
+    world.quality(BAD)
+
+    halted = world.wait_for_rollback("Halted", is_("True", "JobFailed"))
+    assert "Reverted: features. Not touched: model." in halted["message"]
+    assert world.rollback()["status"]["currentStep"] == "halted: reprocess-features"
+    assert world.image() == systems.image_of("v13"), "the model waits for its features"
+    (first,) = _jobs(world)
+    environment = first["spec"]["template"]["spec"]["containers"][0]["env"]
+    assert environment == [{"name": "DATASET", "value": "lakefs://shop/features@v12"}]
+    assert first["metadata"]["ownerReferences"][0]["kind"] == "CronJob"
+    world.say("Abort")
+    assert world.wait_for_result()["status"]["result"] == "Aborted"
+
+    world.quality(GOOD)
+    world.apply(systems.manual("by-hand", targetVersion="v11"))
+    wait_until(lambda: len(_jobs(world)) == 2, 60, describe="the second Job")
+    operators.running[-1].kill()
+    operators.start()
+    done = wait_until(
+        lambda: world.get("rollback", "by-hand"),
+        60,
+        accept=lambda r: r.get("status", {}).get("result"),
+        describe="the second Rollback to be finished",
+    )
+
+    assert done["status"]["result"] == "Succeeded"
+    steps = {s["name"]: s for s in done["status"]["steps"]}
+    assert list(steps) == ["revert-features", "reprocess-features", "revert-model", "validate"]
+    assert steps["revert-model"]["startedAt"] >= steps["reprocess-features"]["finishedAt"]
+    created = [
+        e
+        for e in audit.writes_since(mark, user=world.actor)
+        if (e.verb, e.resource, e.code) == ("create", "jobs", 201)
+    ]
+    assert len(created) == len(_jobs(world)) == 2
+    assert world.kinds_told("ReprocessingStarted") >= {"Rollback", "ModelDeployment", "CronJob"}
