@@ -4,9 +4,9 @@ Measuring comes first for all, because how many turn Breached at once, and how m
 each of them may do.
 """
 
-import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Final
 
 import structlog
 
@@ -15,12 +15,13 @@ from model_rollback.core.brake import NO_BRAKE, Brake, BrakeRule
 from model_rollback.core.questions import Answers
 from model_rollback.engine.calm import pass_over
 from model_rollback.engine.evaluator import Evaluator, Surroundings
-from model_rollback.engine.store import PolicyEntry, Store
+from model_rollback.engine.store import Key, PolicyEntry, Store
+from model_rollback.engine.turns import each
 
 log = structlog.get_logger(__name__)
 
-_BREATH = 100
-"""Policies after which other tasks get their turn."""
+_AT_ONCE: Final = 8
+"""Systems whose policies are concluded side by side: a storm is bound by the API server, not by its answers' delay."""
 
 
 class Fleet:
@@ -44,10 +45,12 @@ class Fleet:
         """One tick; every question of every policy has its answer."""
         awake = await self._measure(policies, answers, now)
         around = self._look_around(group, awake, now)
-        for count, policy in enumerate(awake):
-            await self._evaluator.conclude(policy, around, now=now)
-            if count % _BREATH == _BREATH - 1:
-                await asyncio.sleep(0)
+
+        async def conclude(together: Sequence[PolicyEntry]) -> None:
+            for policy in together:
+                await self._evaluator.conclude(policy, around, now=now)
+
+        await each(_by_system(awake), conclude, at_once=_AT_ONCE)
         telemetry.EVALUATIONS.inc(len(policies))
 
     async def _measure(
@@ -55,14 +58,15 @@ class Fleet:
     ) -> list[PolicyEntry]:
         """Those that are not passed over."""
         awake = []
-        for count, policy in enumerate(policies):
+
+        async def measure(policy: PolicyEntry) -> None:
             system = self._store.systems.get(policy.system_key) if policy.system_key is not None else None
             if not pass_over(policy, system, answers, now=now) and await self._evaluator.measure(
                 policy, answers, now=now
             ):
                 awake.append(policy)
-            if count % _BREATH == _BREATH - 1:
-                await asyncio.sleep(0)
+
+        await each(policies, measure)
         return awake
 
     def _look_around(
@@ -91,6 +95,14 @@ class Fleet:
             else:
                 log.info("fleet brake released", source=source)
         return after
+
+
+def _by_system(policies: Sequence[PolicyEntry]) -> list[list[PolicyEntry]]:
+    """Policies of one ModelDeployment follow each other: they share its lock and its healthy time."""
+    found: dict[Key | None, list[PolicyEntry]] = {}
+    for policy in policies:
+        found.setdefault(policy.system_key, []).append(policy)
+    return list(found.values())
 
 
 def _turned(policy: PolicyEntry) -> bool:

@@ -18,6 +18,7 @@ from model_rollback.engine.announcer import Announcer
 from model_rollback.engine.held import write_status
 from model_rollback.engine.store import Key, Store, SystemEntry
 from model_rollback.engine.targets import TargetWatcher, ref_of
+from model_rollback.engine.turns import each
 from model_rollback.engine.wakeups import Wakeups
 from model_rollback.errors import ClusterError, NotFound
 from model_rollback.ports import Clock, Object, Objects
@@ -25,6 +26,8 @@ from model_rollback.ports import Clock, Object, Objects
 log = structlog.get_logger(__name__)
 
 _RETRY = timedelta(seconds=5)
+_AT_ONCE = 8
+"""ModelDeployments that are looked after side by side: after a first start all of them record a version."""
 _TROUBLE = (Reason.TARGETS_MISSING, Reason.API_UNAVAILABLE, Reason.INVALID_SPEC)
 
 
@@ -50,22 +53,22 @@ class Tracker:
     async def run(self) -> None:
         """Endless; an error of one ModelDeployment delays that one only."""
         while True:
-            for key in await self._wakeups.due():
-                entry = self._store.systems.get(key)
-                if entry is None or not (entry.is_known or self._targets.blindness(entry)):
-                    continue
-                try:
-                    await self._refresh(key, entry)
-                except NotFound:
-                    continue
-                except ClusterError as error:
-                    log.warning(
-                        "status could not be written", modeldeployment=str(entry.ref), error=str(error)
-                    )
-                    self._wakeups.at(key, self._clock.now() + _RETRY)
-                except Exception:
-                    log.exception("tracking failed; it is tried again", modeldeployment=str(entry.ref))
-                    self._wakeups.at(key, self._clock.now() + _RETRY)
+            await each(await self._wakeups.due(), self._serve, at_once=_AT_ONCE)
+
+    async def _serve(self, key: Key) -> None:
+        entry = self._store.systems.get(key)
+        if entry is None or not (entry.is_known or self._targets.blindness(entry)):
+            return
+        try:
+            await self._refresh(key, entry)
+        except NotFound:
+            return
+        except ClusterError as error:
+            log.warning("status could not be written", modeldeployment=str(entry.ref), error=str(error))
+            self._wakeups.at(key, self._clock.now() + _RETRY)
+        except Exception:
+            log.exception("tracking failed; it is tried again", modeldeployment=str(entry.ref))
+            self._wakeups.at(key, self._clock.now() + _RETRY)
 
     async def _refresh(self, key: Key, entry: SystemEntry) -> None:
         before = entry.status.conditions

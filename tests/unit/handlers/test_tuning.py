@@ -11,6 +11,9 @@ def test_kopf_only_watches():
     assert settings.posting.enabled is False, "Events are published by our own recorder"
     assert settings.peering.standalone is True, "peering is no leader election"
     assert settings.queueing.worker_limit == 50, "ten thousand objects must not be ten thousand tasks at once"
+    assert 0 < settings.queueing.idle_timeout <= 0.05, (
+        "each worker holds its place for so long after its object"
+    )
 
 
 def test_a_watch_that_dies_is_noticed():
