@@ -163,6 +163,9 @@ class Objects(Protocol):
         A field that `status` lacks is removed. Returns the object as stored.
         """
 
+    async def delete(self, ref: ObjectRef, uid: str) -> None:
+        """Deletes the object of that uid; one that is gone, or is another one by now, is left alone."""
+
 
 class Watches(Protocol):
     """Lists and watches one kind."""

@@ -27,7 +27,7 @@ TARGETS = (
 IN_A_WATCHED_NAMESPACE = {
     *((verb, OURS, kind) for kind in KINDS for verb in ("get", "list", "watch")),
     *(("patch", OURS, f"{kind}/status") for kind in KINDS),
-    ("create", OURS, "rollbacks"),
+    *((verb, OURS, "rollbacks") for verb in ("create", "delete")),
     *((verb, *kind) for kind in TARGETS for verb in ("get", "list", "watch", "patch")),
     *((verb, "apps", "controllerrevisions") for verb in ("get", "create")),
     ("get", "", "services"),
@@ -44,7 +44,6 @@ IN_THE_OWN_NAMESPACE = {(verb, "coordination.k8s.io", "leases") for verb in ("cr
 """`get` and `update` of one Lease only: of any other they are among the forbidden ones."""
 
 FORBIDDEN = [
-    ("delete", OURS, "rollbacks"),
     ("deletecollection", OURS, "rollbacks"),
     ("patch", OURS, "rollbacks"),
     ("update", OURS, "rollbacks/status"),

@@ -66,3 +66,13 @@ def test_what_a_person_asks_for_is_done_in_turn_or_denied_with_the_reason(protec
     assert world.kinds_told("RollbackDenied") >= {"Rollback", "ModelDeployment"}
     world.apply(systems.manual("of-nothing", modelDeploymentRef={"name": "nothing"}))
     assert "does not exist" in _complete(_result(world, "of-nothing"))
+
+    world.patch("rollbackpolicy", {"historyLimit": 2})
+    world.apply(systems.manual("one-too-many", targetVersion="v99"))
+    left = wait_until(
+        lambda: {r["metadata"]["name"] for r in world.rollbacks()},
+        60,
+        accept=lambda names: len(names) == 2,
+        describe="the oldest to be deleted",
+    )
+    assert left == {"of-nothing", "one-too-many"}

@@ -1,6 +1,6 @@
 {{/*
 What the operator may do in a namespace that it works in, each rule with the code that needs it.
-It may not: create workloads but for a probe's Job, delete any, change specs of its own kinds, delete a record; and, unless
+It may not: create workloads but for a probe's Job, delete any, change specs of its own kinds; and, unless
 rbac.secrets says so, neither read nor write Secrets.
 */}}
 {{- define "model-rollback-operator.rules" -}}
@@ -8,10 +8,11 @@ rbac.secrets says so, neither read nor write Secrets.
 - apiGroups: [modelrollback.dev]
   resources: [modeldeployments, rollbackpolicies, rollbacks]
   verbs: [get, list, watch]
-# engine/executor: a breach starts a Rollback; the name makes a second one impossible. Never deleted: it is the record
+# engine/executor: a breach starts a Rollback; the name makes a second one impossible
+# engine/retention: finished Rollbacks beyond the historyLimit of their policy are deleted, oldest first
 - apiGroups: [modelrollback.dev]
   resources: [rollbacks]
-  verbs: [create]
+  verbs: [create, delete]
 # adapters/objects: conditions, the lock, recorded versions, steps and results live in status; specs belong to people
 - apiGroups: [modelrollback.dev]
   resources: [modeldeployments/status, rollbackpolicies/status, rollbacks/status]

@@ -1,5 +1,6 @@
 """Single objects of any kind through the official async client: JSON in, JSON out, no generated models."""
 
+import contextlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from urllib.parse import quote
 
 from model_rollback.adapters.connection import Connection
 from model_rollback.api.group import FIELD_MANAGER
-from model_rollback.errors import NotFound, Refused
+from model_rollback.errors import Conflict, NotFound, Refused
 from model_rollback.ports import JsonPatch, Object, ObjectRef
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -145,6 +146,12 @@ class ClusterObjects:
             query=_write(dry_run=False),
             content_type=_JSON_PATCH,
         )
+
+    async def delete(self, ref: ObjectRef, uid: str) -> None:
+        """See `ports.Objects`."""
+        options = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}}
+        with contextlib.suppress(NotFound, Conflict):
+            await self._send("DELETE", ref, await self._paths.object(ref), "delete", options)
 
     async def _send(
         self,

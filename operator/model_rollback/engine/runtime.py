@@ -15,6 +15,7 @@ from model_rollback.engine.context import World
 from model_rollback.engine.evaluator import Evaluator
 from model_rollback.engine.executor import Executor
 from model_rollback.engine.requests import Requests
+from model_rollback.engine.retention import Retention
 from model_rollback.engine.scheduler import Scheduler
 from model_rollback.engine.store import Key, PolicyEntry, Store, SystemEntry, key_of
 from model_rollback.engine.targets import TargetWatcher
@@ -85,6 +86,7 @@ class Runtime:
         )
         self.executor = Executor(self._world)
         self.requests = Requests(self._world, self.executor)
+        self._retention = Retention(self.store, objects)
         tracker = Tracker(self.store, objects, self.targets, self._wakeups, announcer, clock)
         self._tracker = tracker
         self._evaluator = Evaluator(
@@ -168,8 +170,12 @@ class Runtime:
         elif deleted:
             self.executor.gone(body)
             self.requests.gone(body)
+            self._retention.gone(body)
         elif not self.executor.offer(body) and self.requests.concerns(body):
             self._spawn(self.requests.look(body))
+        too_many = None if deleted else self._retention.seen(body)
+        if too_many is not None and self._leads:
+            self._spawn(self._retention.prune(too_many))
 
     async def _reconsider(self, ref: ObjectRef) -> None:
         """Looks again at a Rollback that has changed while its run ended."""

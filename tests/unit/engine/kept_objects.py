@@ -48,6 +48,12 @@ class KeptObjects:
     async def patch_status(self, ref: ObjectRef, status: Object, resource_version: str) -> Object:
         raise NotImplementedError
 
+    async def delete(self, ref: ObjectRef, uid: str) -> None:
+        self._fault()
+        if self.kept.get((ref.kind, ref.name), {}).get("metadata", {}).get("uid") == uid:
+            del self.kept[ref.kind, ref.name]
+            self.writes.append(f"delete {ref.name}")
+
     def _find(self, ref: ObjectRef) -> dict[str, Any]:
         try:
             return self.kept[ref.kind, ref.name]

@@ -114,7 +114,7 @@ class RollbackPolicySpec(ApiModel):
     mode: Annotated[
         Mode,
         Field(
-            description="`Enforce`: roll back; `Observe`: decide and record, write to no target; `Suspended`: start nothing new."
+            description="`Enforce`: roll back; `Observe`: decide and record, write to no target; `Suspended`: start nothing new. It governs automatic rollbacks; one of type `Manual` runs in every mode."
         ),
     ] = "Enforce"
     metrics_source: Annotated[
@@ -167,6 +167,15 @@ class RollbackPolicySpec(ApiModel):
             description="How long the bad version is kept from being a target. Example: `{duration: 168h}`."
         ),
     ] = Quarantine()
+
+    history_limit: Annotated[
+        Integer,
+        Field(
+            ge=1,
+            le=1000,
+            description="How many finished Rollbacks of this policy are kept; the oldest are deleted, never one that is unfinished or under review. Example: `50`.",
+        ),
+    ] = 50
 
     @model_validator(mode="after")
     def _check(self) -> Self:

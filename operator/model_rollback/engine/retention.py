@@ -1,0 +1,73 @@
+"""How many finished Rollbacks a policy keeps: `historyLimit`, the oldest go first."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+
+from model_rollback.api.group import API_VERSION
+from model_rollback.engine.store import Key, Store
+from model_rollback.errors import ClusterError
+from model_rollback.ports import Object, ObjectRef, Objects
+
+log = structlog.get_logger(__name__)
+
+
+class Retention:
+    """Remembers name and end of each finished Rollback by its policy; nothing else of it.
+
+    What is unfinished, being undone or under review is never deleted, and neither is what a deleted policy left.
+    """
+
+    def __init__(self, store: Store, objects: Objects) -> None:
+        self._store = store
+        self._objects = objects
+        self._finished: dict[Key, dict[str, tuple[str, str]]] = {}
+
+    def seen(self, body: Object) -> Key | None:
+        """A Rollback was seen. Its policy, when that has more than it keeps."""
+        metadata = body["metadata"]
+        policy = ((body.get("spec") or {}).get("policyRef") or {}).get("name", "")
+        key = (metadata["namespace"], policy)
+        ended = _ended_at(body.get("status") or {})
+        if not ended:
+            self._finished.get(key, {}).pop(metadata["name"], None)
+            return None
+        self._finished.setdefault(key, {})[metadata["name"]] = (ended, metadata["uid"])
+        return key if self._surplus(key) else None
+
+    def gone(self, body: Object) -> None:
+        """A Rollback was deleted."""
+        for kept in self._finished.values():
+            kept.pop(body["metadata"]["name"], None)
+
+    async def prune(self, key: Key) -> None:
+        """Deletes what is too much; what cannot be deleted now is tried again when the next Rollback ends."""
+        for name, uid in self._surplus(key):
+            ref = ObjectRef(API_VERSION, "Rollback", key[0], name)
+            try:
+                await self._objects.delete(ref, uid)
+            except ClusterError as error:
+                log.warning("old rollback not deleted", rollback=str(ref), error=str(error))
+                return
+            self._finished.get(key, {}).pop(name, None)
+            log.info("old rollback deleted: historyLimit", rollback=str(ref), policy=key[1])
+
+    def _surplus(self, key: Key) -> list[tuple[str, str]]:
+        """Name and uid of what is too much, oldest first."""
+        policy = self._store.policies.get(key)
+        if policy is None or policy.spec is None:
+            return []
+        kept = self._finished.get(key, {})
+        oldest = sorted(kept.items(), key=lambda item: (item[1][0], item[0]))
+        return [(name, uid) for name, (_, uid) in oldest[: max(0, len(kept) - policy.spec.history_limit)]]
+
+
+def _ended_at(status: Mapping[str, Any]) -> str:
+    """When it finished, as the API server writes it; empty for what must be kept."""
+    if not status.get("result"):
+        return ""
+    for condition in status.get("conditions") or []:
+        if condition.get("type") == "Reviewed" and condition.get("status") == "False":
+            return ""
+    return str((status.get("timeline") or {}).get("finishedAt", ""))
