@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from model_rollback import logs
 from model_rollback.app import App
 from model_rollback.errors import OutsideError
+from model_rollback.presets.kinds import PresetError
 from model_rollback.settings import Settings, load
 
 
@@ -25,7 +26,7 @@ def main() -> int:
     logs.configure(settings.log)
     try:
         asyncio.run(_run(settings))
-    except (OutsideError, OSError) as error:
+    except (OutsideError, OSError, PresetError) as error:
         print(f"model-rollback-operator: {error}", file=sys.stderr)
         return 1
     return 0

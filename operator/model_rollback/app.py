@@ -28,6 +28,7 @@ from model_rollback.engine.leader import Alone, Election, Leadership, Rhythm
 from model_rollback.engine.runtime import Runtime
 from model_rollback.handlers.supervisor import Watcher
 from model_rollback.ports import Clock
+from model_rollback.presets.kinds import add_folder
 from model_rollback.settings import MetricsSourceSettings, Settings
 from model_rollback.term import Elected, Term
 
@@ -61,8 +62,12 @@ class App:
 
         Raises:
             NotConfiguredError: no cluster is named.
-            OSError: the port for health checks and metrics is taken.
+            OSError: the port for health checks and metrics is taken, or there is no folder `targetKinds`.
+            PresetError: a file in that folder does not describe a target kind.
         """
+        if self._settings.target_kinds is not None:
+            kinds = add_folder(self._settings.target_kinds)
+            log.info("target kinds added", kinds=[k.kind for k in kinds])
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(log.info, "operator stopped")
             connection = await self._connect(stack)

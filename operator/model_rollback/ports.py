@@ -154,6 +154,9 @@ class Objects(Protocol):
     async def create(self, ref: ObjectRef, body: Object, *, dry_run: bool = False) -> Object:
         """Creates the object named by `ref`. Raises Conflict when the name exists."""
 
+    async def plural(self, api_version: str, kind: str) -> str:
+        """What a namespaced kind is called in URLs. Raises NotFound when it is not served, else Refused."""
+
     async def patch_json(self, ref: ObjectRef, operations: JsonPatch, *, dry_run: bool = False) -> Object:
         """Applies a JSON Patch as our field manager. Raises Invalid without causes when a `test` failed."""
 

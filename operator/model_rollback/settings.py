@@ -180,6 +180,7 @@ class Settings(BaseSettings):
 
     kubeconfig: Path | None = None
     namespaces: tuple[str, ...] = ()
+    target_kinds: Path | None = None
     metrics_sources: Mapping[str, MetricsSourceSettings] = {}
     probes: ProbeSettings = ProbeSettings()
     brake: BrakeSettings = BrakeSettings()

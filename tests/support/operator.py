@@ -26,13 +26,14 @@ CHART = places.ROOT / "charts/model-rollback-operator"
 SERVICE_ACCOUNT = "operator-model-rollback-operator"
 
 
-def grant_rights(helm: Helm, kubectl: Kubectl, namespace: str) -> None:
-    """The chart's ServiceAccount, Role and RoleBinding for one namespace, and the CRDs."""
+def grant_rights(helm: Helm, kubectl: Kubectl, namespace: str, *values: str) -> None:
+    """The chart's ServiceAccount, Role and RoleBinding for one namespace, and the CRDs. `values`: as for `--set`."""
     if "modelrollback.dev" not in kubectl("get", "customresourcedefinitions", "--output=name"):
         kubectl("apply", "--server-side", f"--filename={places.ROOT / 'crds'}")
         kubectl("wait", "--for=condition=Established", f"--filename={places.ROOT / 'crds'}")
     kubectl.apply(
-        _rights(helm.program, tuple(helm.environment.items())).replace(_ANY, namespace), namespace=namespace
+        _rights(helm.program, tuple(helm.environment.items()), values).replace(_ANY, namespace),
+        namespace=namespace,
     )
 
 
@@ -40,7 +41,7 @@ _ANY = "namespace-of-the-test"
 
 
 @cache
-def _rights(program: Path, environment: tuple[tuple[str, str], ...]) -> str:
+def _rights(program: Path, environment: tuple[tuple[str, str], ...], values: tuple[str, ...]) -> str:
     """The chart's rights for one namespace, rendered once for a test run."""
     return Helm(program, dict(environment))(
         "template",
@@ -48,6 +49,7 @@ def _rights(program: Path, environment: tuple[tuple[str, str], ...]) -> str:
         CHART,
         "--set",
         f"watchNamespaces={{{_ANY}}}",
+        *(f"--set={value}" for value in values),
         "--show-only=templates/rbac.yaml",
         "--show-only=templates/serviceaccount.yaml",
         namespace=_ANY,
@@ -138,6 +140,7 @@ class Operators:
         resolve: tuple[str, ...] = (),
         brake: Mapping[str, Any] | None = None,
         elects: bool = False,
+        target_kinds: Path | None = None,
         wait: bool = True,
     ) -> OperatorProcess:
         """A new operator process; ready when it returns, unless `wait` is false.
@@ -145,6 +148,7 @@ class Operators:
         `elects`: it is one of several replicas, and the Lease of the namespace says which of them writes.
 
         `kubeconfig`: other credentials or another way to the API server. `sources`: instead of the real Prometheus.
+        `target_kinds`: a folder with more presets.
         """
         number = len(self.running)
         configuration = self._folder / f"operator-{number}.yaml"
@@ -153,6 +157,7 @@ class Operators:
                 {
                     "metricsSources": sources or {"default": {"url": self._prometheus_url, "timeout": "2s"}},
                     "namespaces": [self._namespace],
+                    **({"targetKinds": str(target_kinds)} if target_kinds is not None else {}),
                     "probes": {"resolve": list(resolve)},
                     "brake": dict(brake or {}),
                     "log": {"format": "json", "level": "info"},

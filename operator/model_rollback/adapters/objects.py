@@ -57,6 +57,11 @@ class Paths:
             raise Refused(f"{namespace!r} is not the name of a namespace")
         return f"{root}/namespaces/{quote(namespace)}/{resource.plural}"
 
+    async def plural(self, api_version: str, kind: str) -> str:
+        """What the kind is called in URLs. Raises as `collection`."""
+        await self.collection(api_version, kind, None)
+        return self._known[api_version, kind].plural
+
     async def object(self, ref: ObjectRef) -> str:
         """The path of one object. Raises as `collection`."""
         if len(ref.name) > 253 or not _SUBDOMAIN.fullmatch(ref.name):
@@ -102,6 +107,10 @@ class ClusterObjects:
     async def get(self, ref: ObjectRef) -> Object:
         """See `ports.Objects`. No `resourceVersion` is sent: that is a read of the newest state."""
         return await self._send("GET", ref, await self._paths.object(ref), "get")
+
+    async def plural(self, api_version: str, kind: str) -> str:
+        """See `ports.Objects`."""
+        return await self._paths.plural(api_version, kind)
 
     async def create(self, ref: ObjectRef, body: Object, *, dry_run: bool = False) -> Object:
         """See `ports.Objects`. `ref` wins over what `body` says of kind and name."""

@@ -27,6 +27,9 @@ LABEL_POLICY: Final = f"{GROUP}/policy"
 LABEL_VERSION: Final = f"{GROUP}/version"
 
 LABEL_APP_VERSION: Final = "app.kubernetes.io/version"
+ANNOTATION_RESTARTED_BY: Final = f"{GROUP}/restarted-by"
+"""On a pod template that was restarted because something it reads was put back: `<rollback>/<step>/<epoch>`."""
+
 ANNOTATION_RESTARTED_AT: Final = "kubectl.kubernetes.io/restartedAt"
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from model_rollback.api.group import ANNOTATION_LAST_WRITE
+from model_rollback.core.confidential import Confidential, revealed
 from model_rollback.core.kinds import TargetType
 from model_rollback.core.paths import MISSING, Resolved, resolve
 from model_rollback.presets.kinds import PinPreset
@@ -23,7 +24,12 @@ def read(kind: TargetType, obj: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         PathError: the object has no such place, e.g. no container of that name.
     """
-    return {pin.name: _identity(pin, _resolve(pin, obj).value) for pin in kind.pins}
+    values = {pin.name: _identity(pin, _resolve(pin, obj).value) for pin in kind.pins}
+    if not kind.confidential:
+        return values
+    metadata = obj["metadata"]
+    salt = f"{metadata.get('namespace', '')}/{metadata.get('name', '')}"
+    return {name: Confidential(value, salt) for name, value in values.items()}
 
 
 def _resolve(pin: PinPreset, obj: Mapping[str, Any]) -> Resolved:
@@ -50,12 +56,14 @@ def _identity(pin: PinPreset, value: Any) -> Any:
 
 def show(value: Any) -> str:
     """A pin value as it stands in a status: a short string as it is, a number, truth value or null as `json:…`,
-    anything else as `sha256:…`. No two values are shown alike."""
+    a confidential value as `hidden:…`, anything else as `sha256:…`. No two values are shown alike."""
+    if isinstance(value, Confidential):
+        return value.shown()
     if value is None or isinstance(value, bool | int | float):
         return f"json:{json.dumps(value)}"
     if value == "":
         return 'json:""'
-    if isinstance(value, str) and len(value) <= 1024 and not value.startswith("json:"):
+    if isinstance(value, str) and len(value) <= 1024 and not value.startswith(("json:", "hidden:")):
         return value
     return f"sha256:{digest(value)}"
 
@@ -117,7 +125,8 @@ def build_patch(
     new: dict[str, Any] = {}
     for pin in kind.pins:
         place = _resolve(pin, obj)
-        value = MISSING if pin.optional and wanted[pin.name] is None else wanted[pin.name]
+        value = revealed(wanted[pin.name])
+        value = MISSING if pin.optional and value is None else value
         operations += [_test(pointer, found) for pointer, found in place.selectors]
         old[place.pointer] = place.stored
         # Pins in one document: each goes into the text that the pins before have written.

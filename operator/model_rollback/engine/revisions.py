@@ -1,20 +1,26 @@
 """Versions kept whole: one ControllerRevision for each version of a ModelDeployment.
 
-A pruned ReplicaSet then loses nothing, and the bad version can be put back by a Restore. A ControllerRevision is
-immutable; its name follows from the values, so making it twice is a conflict that means "it is there".
+A pruned ReplicaSet then loses nothing, and the bad version can be put back by a Restore. What Secrets hold is kept in a
+Secret of the same name beside it. Both are immutable; the name follows from the values, so making one twice is a
+conflict that means "it is there".
 """
 
+import base64
 import contextlib
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from model_rollback.api.group import API_VERSION, LABEL_MODEL_DEPLOYMENT, LABEL_VERSION, label_value
+from model_rollback.api.group import API_VERSION, GROUP, LABEL_MODEL_DEPLOYMENT, LABEL_VERSION, label_value
+from model_rollback.core.confidential import Confidential
 from model_rollback.core.pins import Values, digest, show_all, version_digest
 from model_rollback.engine.held import Held
-from model_rollback.errors import Conflict
+from model_rollback.errors import Conflict, NotFound
 from model_rollback.ports import ObjectRef, Objects
 
 _KIND: Final = "ControllerRevision"
 _API: Final = "apps/v1"
+_SECRET_TYPE: Final = f"{GROUP}/version"
 
 
 async def keep(objects: Objects, owner: Held[Any], version: str, values: Values) -> str:
@@ -26,33 +32,71 @@ async def keep(objects: Objects, owner: Held[Any], version: str, values: Values)
     identity = version_digest({component: show_all(pins) for component, pins in values.items()})
     # The owner's uid is in the name: what an earlier ModelDeployment of this name left is about to be collected.
     name = f"{owner.ref.name[:200]}-{digest([owner.uid, identity])[:10]}"
-    ref = ObjectRef(_API, _KIND, owner.ref.namespace, name)
+    metadata = {
+        "name": name,
+        "namespace": owner.ref.namespace,
+        "labels": {LABEL_MODEL_DEPLOYMENT: label_value(owner.ref.name), LABEL_VERSION: version},
+        "ownerReferences": [
+            {"apiVersion": API_VERSION, "kind": owner.ref.kind, "name": owner.ref.name, "uid": owner.uid}
+        ],
+    }
+    hidden = [
+        (c, pin, v) for c, pins in values.items() for pin, v in pins.items() if isinstance(v, Confidential)
+    ]
+    if hidden:
+        await _keep_hidden(objects, metadata, hidden)
     body = {
-        "apiVersion": _API,
-        "kind": _KIND,
-        "metadata": {
-            "name": name,
-            "namespace": owner.ref.namespace,
-            "labels": {LABEL_MODEL_DEPLOYMENT: label_value(owner.ref.name), LABEL_VERSION: version},
-            "ownerReferences": [
-                {"apiVersion": API_VERSION, "kind": owner.ref.kind, "name": owner.ref.name, "uid": owner.uid}
-            ],
-        },
+        "metadata": metadata,
         "revision": 1,
-        "data": {"version": version, "digest": identity, "values": values},
+        "data": {
+            "version": version,
+            "digest": identity,
+            "values": {
+                c: {pin: v for pin, v in pins.items() if not isinstance(v, Confidential)}
+                for c, pins in values.items()
+            },
+            "hidden": [{"component": c, "pin": pin, "salt": v.salt} for c, pin, v in hidden],
+        },
     }
     with contextlib.suppress(Conflict):
-        await objects.create(ref, body)
+        await objects.create(ObjectRef(_API, _KIND, owner.ref.namespace, name), body)
     return name
+
+
+async def _keep_hidden(
+    objects: Objects, metadata: Mapping[str, Any], hidden: Sequence[tuple[str, str, Confidential]]
+) -> None:
+    body = {
+        "metadata": metadata,
+        "type": _SECRET_TYPE,
+        "immutable": True,
+        "data": {
+            f"{component}.{pin}": base64.b64encode(json.dumps(value.value).encode()).decode()
+            for component, pin, value in hidden
+        },
+    }
+    with contextlib.suppress(Conflict):
+        await objects.create(ObjectRef("v1", "Secret", metadata["namespace"], metadata["name"]), body)
 
 
 async def load(objects: Objects, namespace: str, name: str) -> Values:
     """The values of a kept version.
 
     Raises:
-        NotFound: somebody deleted it.
+        NotFound: somebody deleted it, or what it keeps in a Secret.
         ClusterError: it could not be read.
     """
     body = await objects.get(ObjectRef(_API, _KIND, namespace, name))
-    values: Values = body["data"]["values"]
+    values: dict[str, dict[str, Any]] = {c: dict(pins) for c, pins in body["data"]["values"].items()}
+    hidden = body["data"].get("hidden") or ()
+    if not hidden:
+        return values
+    secret = await objects.get(ObjectRef("v1", "Secret", namespace, name))
+    for entry in hidden:
+        component, pin = entry["component"], entry["pin"]
+        try:
+            value = json.loads(base64.b64decode(secret["data"][f"{component}.{pin}"]))
+        except (KeyError, TypeError, ValueError):
+            raise NotFound(f"Secret {namespace}/{name} does not keep {component}.{pin} any more") from None
+        values.setdefault(component, {})[pin] = Confidential(value, entry["salt"])
     return values

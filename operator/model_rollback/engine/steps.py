@@ -5,7 +5,7 @@ anywhere else it is somebody else's newer deploy and left alone.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
@@ -18,6 +18,7 @@ from model_rollback.core.kinds import type_of
 from model_rollback.core.live import LiveTarget, observe
 from model_rollback.core.pins import PinValues, build_patch, show_all
 from model_rollback.core.readiness import Readiness
+from model_rollback.engine.consumers import Consumers
 from model_rollback.engine.targets import ref_of
 from model_rollback.errors import ClusterError, Conflict, Forbidden, Invalid, NotFound, Refused, Unavailable
 from model_rollback.ports import Clock, Object, Objects
@@ -79,6 +80,7 @@ class StepRunner:
         """`reader`: as the operator; `writer`: as the account that the ModelDeployment names, or the same."""
         self._reader = reader
         self._writer = writer
+        self._consumers = Consumers(reader, writer, namespace)
         self._clock = clock
         self._namespace = namespace
         self._rollback = rollback
@@ -93,7 +95,9 @@ class StepRunner:
         """
         obj = await self._reader.get(ref_of(self._namespace, component))
         patch = self._patch(component, obj, wanted, "preflight")
-        return await self._writer.patch_json(ref_of(self._namespace, component), patch, dry_run=True)
+        would_be = await self._writer.patch_json(ref_of(self._namespace, component), patch, dry_run=True)
+        await self._consumers.dry_run(component, self._clock.now(), self._signature("preflight"))
+        return would_be
 
     async def advance(
         self,
@@ -111,9 +115,11 @@ class StepRunner:
         """
         try:
             obj = await self._reader.get(ref_of(self._namespace, component))
+            live = observe(component, obj)
+            if step.state == "Pending" and live.readiness.ready:
+                live = replace(live, readiness=await self._consumers.readiness(component))
         except ClusterError as error:
             return or_timed_out(step, procedure, failure(error), self._clock.now())
-        live = observe(component, obj)
         if live.pins is None:
             return failed(Reason.TARGETS_MISSING, live.problem)
         if step.state == "Pending":
@@ -122,7 +128,7 @@ class StepRunner:
             if step.action == "Restore" and not self._signed(step, live):
                 progress = await self._sign(step, component, obj, wanted)
                 return or_timed_out(step, procedure, progress, self._clock.now())
-            return self._arrived(step, live, procedure)
+            return await self._arrived(step, component, live, procedure)
         if dict(live.pins) not in [show_all(values) for values in expected]:
             return Progress(Outcome.SUPERSEDED, message=_third_version(component, live))
         if step.written_at is not None:
@@ -166,7 +172,9 @@ class StepRunner:
             }
         return Progress(Outcome.CHANGED, changes)
 
-    def _arrived(self, step: Step, live: LiveTarget, procedure: Procedure) -> Progress:
+    async def _arrived(
+        self, step: Step, component: Component, live: LiveTarget, procedure: Procedure
+    ) -> Progress:
         ours = self._signed(step, live)
         now = self._clock.now()
         if not ours and step.written_at is None:
@@ -174,6 +182,14 @@ class StepRunner:
             return Progress(Outcome.CHANGED, changes)
         if step.written_at is None:
             return Progress(Outcome.CHANGED, {"written_at": now})
+        if component.restart and live.readiness.ready:
+            try:
+                restarted = await self._consumers.restarted(
+                    component, step.written_at, self._signature(step.name)
+                )
+            except ClusterError as error:
+                return or_timed_out(step, procedure, failure(error), self._clock.now())
+            live = replace(live, readiness=restarted)
         if live.readiness.ready or (step.action == "Restore" and step.was_ready is False):
             return Progress(Outcome.CHANGED, {"state": "Succeeded", "finished_at": now, "message": ""})
         if live.readiness.failed and _speaks_of(live.readiness, step):
@@ -213,8 +229,10 @@ class StepRunner:
         return failed(Reason.CONFLICT, f"{ref} changed {_REBUILDS} times while it was to be patched")
 
     def _patch(self, component: Component, obj: Object, wanted: PinValues, step: str) -> list[dict[str, Any]]:
-        signature = f"{self._rollback}/{step}/{self._epoch}"
-        return build_patch(type_of(component), obj, wanted, signature)
+        return build_patch(type_of(component), obj, wanted, self._signature(step))
+
+    def _signature(self, step: str) -> str:
+        return f"{self._rollback}/{step}/{self._epoch}"
 
 
 def or_timed_out(step: Step, procedure: Procedure, progress: Progress, now: datetime) -> Progress:

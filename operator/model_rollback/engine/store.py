@@ -21,6 +21,7 @@ from model_rollback.api.v1alpha1 import (
     RollbackSpec,
     RollbackStatus,
 )
+from model_rollback.api.v1alpha1.component import Component
 from model_rollback.api.v1alpha1.rollback import Evidence
 from model_rollback.core.calm import Calm
 from model_rollback.core.health import HealthClock
@@ -29,10 +30,12 @@ from model_rollback.core.live import LiveTarget
 from model_rollback.core.plan import settle_of
 from model_rollback.core.presets import Policy, resolve_policy
 from model_rollback.core.questions import Questions, questions_of
+from model_rollback.core.readiness import NOT_SEEN, Readiness
 from model_rollback.core.tenancy import SourceRules
 from model_rollback.core.triggers import TriggerMemory, forget_clock
+from model_rollback.engine.consumers import ref_of_consumer
 from model_rollback.engine.held import Held
-from model_rollback.ports import Object
+from model_rollback.ports import Object, ObjectRef
 
 Key = tuple[str, str]
 """(namespace, name)."""
@@ -131,6 +134,7 @@ class SystemEntry(Held[ModelDeploymentStatus]):
         self.spec: ModelDeploymentSpec | None = None
         self.problem = ""
         self.live: dict[str, LiveTarget] = {}
+        self.consumers: dict[ObjectRef, Readiness] = {}
         self.health = HealthClock()
         super().__init__("ModelDeployment", ModelDeploymentStatus, body)
 
@@ -156,8 +160,20 @@ class SystemEntry(Held[ModelDeploymentStatus]):
 
     @property
     def targets(self) -> list[LiveTarget]:
-        """Targets in the order of the components."""
-        return [self.live[c.name] for c in self.spec.components if c.name in self.live] if self.spec else []
+        """Targets in the order of the components; one that is ready waits for those who read it."""
+        components = self.spec.components if self.spec is not None else []
+        return [self._with_consumers(c, self.live[c.name]) for c in components if c.name in self.live]
+
+    def _with_consumers(self, component: Component, target: LiveTarget) -> LiveTarget:
+        if not target.readiness.ready:
+            return target
+        for consumer in component.restart:
+            ref = ref_of_consumer(self.ref.namespace, consumer)
+            found = self.consumers.get(ref, NOT_SEEN)
+            if not found.ready:
+                message = f"{consumer.kind} {consumer.name}, which reads it: {found.message}"
+                return replace(target, readiness=replace(found, message=message))
+        return target
 
 
 class RollbackEntry(Held[RollbackStatus]):

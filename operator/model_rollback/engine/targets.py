@@ -1,15 +1,17 @@
 """Watches the targets of all ModelDeployments: one list and watch per kind, digests kept, objects let go."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import structlog
 
-from model_rollback.api.v1alpha1.component import Component
+from model_rollback.api.v1alpha1.component import Component, TargetRef
 from model_rollback.core.live import LiveTarget, observe
 from model_rollback.core.readiness import Readiness
+from model_rollback.engine.consumers import consumer_readiness, ref_of_consumer
 from model_rollback.engine.held import is_newer
 from model_rollback.engine.store import Key, Store, SystemEntry
 from model_rollback.errors import ClusterError, NotFound
@@ -39,14 +41,17 @@ class TargetWatcher:
         self._looking: set[asyncio.Task[None]] = set()
         self.synced: set[Gvk] = set()
         self.blind: dict[Gvk, str] = {}
+        self.misnamed: dict[TargetRef, str] = {}
 
     def register(self, key: Key, entry: SystemEntry) -> None:
         """Follows the targets that the ModelDeployment names now, and only these."""
         self.forget(key)
-        refs = set()
+        refs: set[ObjectRef] = set()
         for component in entry.spec.components if entry.spec else []:
-            ref = ref_of(key[0], component)
-            refs.add(ref)
+            refs |= {ref_of(key[0], component), *_consumers(key[0], component)}
+            if component.target_ref.resource is not None:
+                self._spawn(self._check_resource(key, component.target_ref))
+        for ref in refs:
             self._users.setdefault(ref, set()).add(key)
             self._follow((ref.api_version, ref.kind))
             if (ref.api_version, ref.kind) in self.synced:
@@ -57,11 +62,29 @@ class TargetWatcher:
         entry = self._store.systems.get(key)
         components = entry.spec.components if entry is not None and entry.spec is not None else []
         if entry is not None and any(
-            ref_of(key[0], c) == ref and c.name not in entry.live for c in components
+            (ref_of(key[0], c) == ref and c.name not in entry.live)
+            or (ref in _consumers(key[0], c) and ref not in entry.consumers)
+            for c in components
         ):
-            task = asyncio.create_task(self._look(key, ref))
-            self._looking.add(task)
-            task.add_done_callback(self._looking.discard)
+            self._spawn(self._look(key, ref))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._looking.add(task)
+        task.add_done_callback(self._looking.discard)
+
+    async def _check_resource(self, key: Key, target: TargetRef) -> None:
+        """Whether the API server calls the kind as the component does; what cannot be asked, the watch tells."""
+        try:
+            plural = await self._objects.plural(target.api_version, target.kind)
+        except ClusterError:
+            return
+        if plural != target.resource:
+            self.misnamed[target] = (
+                f"targetRef.resource: the API server calls {target.kind} of {target.api_version} {plural!r}, "
+                f"not {target.resource!r}"
+            )
+            self._on_change(key)
 
     def forget(self, key: Key) -> None:
         """Follows the ModelDeployment's targets no longer."""
@@ -73,12 +96,10 @@ class TargetWatcher:
 
     def blindness(self, entry: SystemEntry) -> str:
         """Why targets of this ModelDeployment cannot be watched now; empty when they are."""
-        kinds = (
-            {(c.target_ref.api_version, c.target_ref.kind) for c in entry.spec.components}
-            if entry.spec
-            else set()
-        )
-        return "; ".join(self.blind[gvk] for gvk in sorted(kinds) if gvk in self.blind)
+        targets = [c.target_ref for c in entry.spec.components] if entry.spec else []
+        said = [self.misnamed[t] for t in targets if t in self.misnamed]
+        kinds = sorted({(t.api_version, t.kind) for t in targets})
+        return "; ".join([*said, *(self.blind[gvk] for gvk in kinds if gvk in self.blind)])
 
     async def refresh(self, key: Key) -> None:
         """Looks at every target now, past the watch, which may lag behind our own writes.
@@ -87,8 +108,10 @@ class TargetWatcher:
             ClusterError: a target could not be read.
         """
         entry = self._store.systems.get(key)
-        for component in entry.spec.components if entry and entry.spec else []:
-            ref = ref_of(key[0], component)
+        components = entry.spec.components if entry and entry.spec else []
+        refs = [ref_of(key[0], c) for c in components]
+        refs += [ref for c in components for ref in _consumers(key[0], c)]
+        for ref in dict.fromkeys(refs):
             try:
                 self._seen(ref, await self._objects.get(ref), only=key)
             except NotFound:
@@ -173,6 +196,8 @@ class TargetWatcher:
             for component in entry.spec.components:
                 if ref_of(key[0], component) == ref:
                     self._put(key, entry, component, obj)
+                if ref in _consumers(key[0], component):
+                    self._put_consumer(key, entry, ref, obj)
 
     def _put(self, key: Key, entry: SystemEntry, component: Component, obj: Object | None) -> None:
         before = entry.live.get(component.name)
@@ -194,6 +219,12 @@ class TargetWatcher:
         if after != before:
             self._on_change(key)
 
+    def _put_consumer(self, key: Key, entry: SystemEntry, ref: ObjectRef, obj: Object | None) -> None:
+        found = consumer_readiness(ref.kind, obj)
+        if entry.consumers.get(ref) != found:
+            entry.consumers[ref] = found
+            self._on_change(key)
+
 
 def _is_older(obj: Object, known: LiveTarget) -> bool:
     metadata = obj["metadata"]
@@ -206,6 +237,10 @@ def ref_of(namespace: str, component: Component) -> ObjectRef:
     """The object that a component names."""
     target = component.target_ref
     return ObjectRef(target.api_version, target.kind, namespace, target.name)
+
+
+def _consumers(namespace: str, component: Component) -> list[ObjectRef]:
+    return [ref_of_consumer(namespace, consumer) for consumer in component.restart]
 
 
 def _ref(gvk: Gvk, obj: Object) -> ObjectRef:
