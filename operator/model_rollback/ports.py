@@ -144,6 +144,15 @@ class MetricsSource(Protocol):
             ValueError: `step` is below a millisecond, or `end` before `start`.
         """
 
+    async def alert_rules(self) -> Answer:
+        """The alerting rules that it evaluates, at most a minute old: one sample for each, of value 1.
+
+        Labels: `alertname`, and `health` as Prometheus has it: `ok`, `err` or `unknown`.
+
+        Raises:
+            MetricsError: no answer, or none that may be believed.
+        """
+
 
 class Objects(Protocol):
     """Reads and writes single objects. All raise the subclasses of `ClusterError`."""

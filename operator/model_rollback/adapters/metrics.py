@@ -27,6 +27,7 @@ from urllib3.util.retry import Retry
 
 from model_rollback.adapters.metrics_answers import (
     join_ranges,
+    parse_alert_rules,
     parse_answer,
     parse_range_answer,
     refusal,
@@ -39,6 +40,8 @@ from model_rollback.ports import Answer, RangeAnswer
 
 _T = TypeVar("_T")
 _CHUNK: Final = 64 * 1024
+_RULES_KEPT: Final = 60.0
+"""Seconds for which the list of alerting rules is believed."""
 _GRACE: Final = 1.0
 """Seconds after a source's own time-out in which its thread may still report what happened."""
 
@@ -97,12 +100,14 @@ class PrometheusSource:
         self._pool = ThreadPoolExecutor(config.concurrency, thread_name_prefix="metrics")
         self._slots = asyncio.Semaphore(config.concurrency)
         self._here = threading.local()
+        self._rules: tuple[float, Answer] | None = None
+        self._http = self._session()
         self._client = PrometheusConnect(
             url=self._url,
             headers=dict(config.headers),
             retry=Retry(total=0),  # for paths outside /api/; see _session for the others
             auth=self._auth(),
-            session=self._session(),
+            session=self._http,
             timeout=config.timeout,
         )
 
@@ -123,6 +128,12 @@ class PrometheusSource:
             left -= size
         return join_ranges(parts, max_series=self._config.max_series)
 
+    async def alert_rules(self) -> Answer:
+        """See `ports.MetricsSource`. Rules seldom change, and their list can be long: it is asked for once a minute."""
+        if self._rules is None or monotonic() - self._rules[0] > _RULES_KEPT:
+            self._rules = (monotonic(), await self._in_thread(self._ask_rules))
+        return self._rules[1]
+
     async def _in_thread(self, work: Callable[..., _T], *arguments: Any) -> _T:
         async with self._slots:
             loop = asyncio.get_running_loop()
@@ -141,6 +152,17 @@ class PrometheusSource:
         with self._call(self._config.max_bytes) as call:
             self._client.custom_query(text, params=self._parameters(time=at))
             return parse_answer(call.payload, **self._limits)
+
+    def _ask_rules(self) -> Answer:
+        with self._call(self._config.max_bytes) as call:
+            self._http.get(
+                f"{self._url}/api/v1/rules",
+                params={"type": "alert", "exclude_alerts": "true"},
+                headers=dict(self._config.headers),
+                auth=self._auth(),
+                timeout=self._config.timeout,
+            )
+            return parse_alert_rules(call.payload, **self._limits)
 
     def _ask_range(
         self, text: str, moments: Sequence[datetime], step: timedelta, most: int

@@ -75,6 +75,20 @@ def parse_range_answer(
         return RangeAnswer(tuple(moments), series, *_notes(payload, allow_partial=allow_partial))
 
 
+def parse_alert_rules(payload: Any, *, allow_partial: bool, max_series: int) -> Answer:
+    """The alerting rules of `/api/v1/rules`'s JSON, see `ports.MetricsSource.alert_rules`. Raises MetricsError."""
+    with _shaped_like_prometheus():
+        rules = [
+            Sample({"alertname": str(rule["name"]), "health": str(rule.get("health", ""))}, 1.0)
+            for group in payload["data"]["groups"]
+            for rule in group["rules"]
+            if rule["type"] == "alerting"
+        ]
+        _limit(len(rules), max_series)
+        warnings, infos = _notes(payload, allow_partial=allow_partial)
+    return Answer(tuple(rules), warnings, infos)
+
+
 def split_range(start: datetime, end: datetime, step: timedelta) -> list[list[datetime]]:
     """The moments `start`, `start + step`, … up to and with `end`, in parts that Prometheus answers.
 

@@ -59,6 +59,9 @@ class _Voice:
             answers[questions.traffic] = Answer(tuple(self._traffic(step)))
         if questions.baseline is not None:
             answers[questions.baseline] = Answer(tuple(self._baseline(step)))
+        if questions.rules is not None and self._trigger.alert is not None:
+            rule = {"alertname": self._trigger.alert.name, "health": "ok"}
+            answers[questions.rules] = Answer((Sample(rule, 1.0),))
         return answers
 
     def _baseline(self, step: int) -> Iterator[Sample]:
@@ -76,6 +79,8 @@ class _Voice:
     def _samples(self, step: int) -> Iterator[Sample]:
         for entry in self._entries:
             point = _point(entry.values, step)
+            if self._trigger.alert is not None and point == 0.0:
+                continue  # an alert that does not fire has no series
             if isinstance(point, float):
                 yield Sample(self._labels(entry), point)
             elif point is Mark.OLD and self._trigger.max_sample_age is not None:

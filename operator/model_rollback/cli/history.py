@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from model_rollback.core.questions import Answers, Question
+from model_rollback.core.questions import ALERT_RULES, Answers, Question
 from model_rollback.errors import MetricsError
 from model_rollback.ports import Answer, MetricsSource
 
@@ -59,11 +59,12 @@ async def replay(
         MetricsError: the source gave no answer that may be believed.
     """
     asked = list(dict.fromkeys(questions))
-    fixed = [q for q in asked if isinstance(q.when, datetime)]
     same: dict[Question, Answer | MetricsError] = {
-        q: await source.query(q.text, q.moment(moments.first)) for q in fixed
+        q: await source.query(q.text, q.when) for q in asked if isinstance(q.when, datetime)
     }
-    moving = [q for q in asked if isinstance(q.when, timedelta)]
+    if ALERT_RULES in asked:
+        same[ALERT_RULES] = await source.alert_rules()
+    moving = [q for q in asked if q not in same]
     for piece in moments.pieces():
         ranges = await asyncio.gather(*(_range(source, question, piece) for question in moving))
         for step in range(piece.steps):

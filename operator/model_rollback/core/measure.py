@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Final
 
 from model_rollback.api.types import format_duration
-from model_rollback.api.v1alpha1.trigger import Traffic, Trigger
+from model_rollback.api.v1alpha1.trigger import Alert, Traffic, Trigger
 from model_rollback.core.comparison import in_words, is_beyond, is_breaching, is_relative, show_value
 from model_rollback.core.questions import Answers, Question, Questions
 from model_rollback.errors import MetricsError
@@ -129,6 +129,8 @@ def _judge(
     trigger: Trigger, questions: Questions, answers: Answers, answer: Answer, now: datetime
 ) -> Measurement:
     mine = answer.matching(trigger.series)
+    if trigger.alert is not None:
+        return _alert(trigger.alert, mine, answers[questions.rules] if questions.rules is not None else None)
     if not mine:
         return _no_data(_no_series(trigger, answer))
     usable = _usable(trigger, mine)
@@ -144,6 +146,21 @@ def _judge(
     note = f" ({left_out} of {len(mine)} series are NaN or infinite and left out)" if left_out else ""
     measured = _verdict(trigger, compared, note)
     return replace(measured, samples=mine, taken_at=age)
+
+
+def _alert(alert: Alert, firing: tuple[Sample, ...], rules: Answer | MetricsError | None) -> Measurement:
+    """Bad while it fires; healthy only when there is a rule that could make it fire."""
+    if firing:
+        return Measurement(Verdict.BREACHING, "", f"alert {alert.name} is firing", firing)
+    if isinstance(rules, MetricsError):
+        return _failed(f"alert {alert.name} is not firing, and the rules could not be listed", rules)
+    named = rules.matching({"alertname": alert.name}) if rules is not None else ()
+    if any(rule.labels.get("health") == "ok" for rule in named):
+        return Measurement(Verdict.HEALTHY, "", f"alert {alert.name} is not firing")
+    if named:
+        health = named[0].labels.get("health") or "unknown"
+        return _no_data(f"the rule of alert {alert.name} is not evaluated: its health is {health}")
+    return _no_data(f"the metrics source has no alerting rule {alert.name}")
 
 
 def _usable(trigger: Trigger, samples: Sequence[Sample]) -> tuple[Sample, ...]:

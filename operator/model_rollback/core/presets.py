@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from model_rollback.api.types import format_duration
 from model_rollback.api.v1alpha1.breach import check_recovery
@@ -10,6 +11,9 @@ from model_rollback.api.v1alpha1.rollback_policy import RollbackPolicySpec
 from model_rollback.api.v1alpha1.trigger import Trigger, TriggerSpec
 from model_rollback.core.promql import find_fault
 from model_rollback.presets import TriggerPreset, trigger_presets
+
+FIRING_ALERTS: Final = 'ALERTS{alertstate="firing"}'
+"""One series, of value 1, for each alert that fires."""
 
 
 class Policy(RollbackPolicySpec):
@@ -98,6 +102,8 @@ def _problems_with_preset(trigger: TriggerSpec, preset: TriggerPreset) -> Iterat
 
 def query_of(trigger: TriggerSpec) -> str:
     """The PromQL that is asked for `trigger`. Raises KeyError for an unknown preset."""
+    if trigger.alert is not None:
+        return FIRING_ALERTS
     if trigger.preset is None:
         return trigger.query or ""
     preset = trigger_presets()[trigger.preset]
@@ -106,12 +112,18 @@ def query_of(trigger: TriggerSpec) -> str:
 
 
 def resolve_trigger(trigger: TriggerSpec) -> Trigger:
-    """`trigger` as it is judged: what it does not say itself, its preset says. Raises KeyError, see `query_of`."""
+    """`trigger` as it is judged: what it does not say itself, its preset says. Raises KeyError, see `query_of`.
+
+    An alert is the part of all firing alerts that is its own, so that one request serves all policies of a source.
+    """
     preset = trigger_presets()[trigger.preset] if trigger.preset is not None else None
     said = trigger.model_dump(by_alias=False, exclude_unset=True)
     if preset is not None:
         defaults = {"type": preset.type, "breach": preset.breach, "for_": preset.for_}
         said = {**{name: value for name, value in defaults.items() if value is not None}, **said}
+    if trigger.alert is not None:
+        said["series"] = {**trigger.alert.labels, "alertname": trigger.alert.name}
+        said["breach"] = {"operator": "GreaterThan", "threshold": "0"}
     return Trigger.model_validate({**said, "query": query_of(trigger)})
 
 

@@ -11,6 +11,7 @@ them all. What is asked only sometimes:
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
 from model_rollback.api.v1alpha1.trigger import Trigger
 from model_rollback.core.selectors import age_query, selectors
@@ -37,6 +38,9 @@ class Question:
         return self.when if isinstance(self.when, datetime) else tick - self.when
 
 
+ALERT_RULES: Final = Question("/api/v1/rules")
+"""Not a query: which alerting rules the source evaluates. One sample for each, with `alertname` and `health`."""
+
 Answers = Mapping[Question, Answer | MetricsError]
 """What came back at one tick. An error is an answer too."""
 
@@ -50,12 +54,14 @@ class Questions:
         ages: when the newest sample of each of its selectors was taken.
         traffic: how much traffic there is.
         baseline: what the value is compared with.
+        rules: which alerting rules there are, for an alert that does not fire.
     """
 
     value: Question
     ages: tuple[Question, ...] = ()
     traffic: Question | None = None
     baseline: Question | None = None
+    rules: Question | None = None
 
     def __iter__(self) -> Iterator[Question]:
         yield self.value
@@ -64,6 +70,8 @@ class Questions:
             yield self.traffic
         if self.baseline is not None:
             yield self.baseline
+        if self.rules is not None:
+            yield self.rules
 
 
 def questions_of(
@@ -76,7 +84,7 @@ def questions_of(
         target_seen: when the version that would be put back was last live.
     """
     counts = clock_runs and (bool(trigger.for_) or trigger.consecutive > 1)
-    asks_age = counts or trigger.max_sample_age is not None
+    asks_age = (counts or trigger.max_sample_age is not None) and trigger.alert is None
     return Questions(
         value=Question(trigger.query),
         ages=tuple(Question(age_query(s, trigger.series)) for s in selectors(trigger.query))
@@ -84,6 +92,7 @@ def questions_of(
         else (),
         traffic=Question(trigger.traffic.query) if trigger.traffic is not None else None,
         baseline=_baseline(trigger, target_seen),
+        rules=ALERT_RULES if trigger.alert is not None else None,
     )
 
 

@@ -14,7 +14,7 @@ import structlog
 
 from model_rollback.api.v1alpha1.trigger import Trigger
 from model_rollback.core.measure import measure
-from model_rollback.core.questions import Answers, Question, Questions, questions_of
+from model_rollback.core.questions import ALERT_RULES, Answers, Question, Questions, questions_of
 from model_rollback.core.triggers import TriggerMemory, advance
 from model_rollback.errors import MetricsError
 from model_rollback.ports import Answer, MetricsSource
@@ -85,6 +85,8 @@ class Replays:
         return await self._asked[key]
 
     async def _ask(self, question: Question, past: Stretch) -> Sequence[Answer]:
+        if question is ALERT_RULES:
+            return [await self._source.alert_rules()] * past.ticks
         if isinstance(question.when, datetime):
             return [await self._source.query(question.text, question.when)] * past.ticks
         start = question.moment(past.start)

@@ -16,7 +16,7 @@ import structlog
 from model_rollback import telemetry
 from model_rollback.core.brake import BrakeRule
 from model_rollback.core.phase import next_tick
-from model_rollback.core.questions import Answers, Question
+from model_rollback.core.questions import ALERT_RULES, Answers, Question
 from model_rollback.engine.evaluator import Evaluator
 from model_rollback.engine.fleet import Fleet
 from model_rollback.engine.phasing import Group, Phasing
@@ -41,6 +41,8 @@ async def ask(
     telemetry.QUERIES.labels(source).inc()
     began = time.perf_counter()
     try:
+        if question is ALERT_RULES:
+            return await known.alert_rules()
         return await known.query(question.text, question.moment(tick))
     except MetricsError as error:
         telemetry.QUERY_ERRORS.labels(source, error.kind).inc()

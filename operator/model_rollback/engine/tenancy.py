@@ -23,6 +23,10 @@ class RefusedSource:
         """Raises MetricsError."""
         raise MetricsError("not_allowed", self._message)
 
+    async def alert_rules(self) -> NoReturn:
+        """Raises MetricsError."""
+        raise MetricsError("not_allowed", self._message)
+
 
 def sources_for(
     namespace: str, sources: Mapping[str, MetricsSource], rules: SourceRules

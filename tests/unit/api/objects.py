@@ -148,6 +148,11 @@ def drop(threshold: str, **baseline: Any) -> Document:
     return {"operator": "DropsBy", "threshold": threshold, "baseline": baseline or {"version": "Target"}}
 
 
+def alert(**more: Any) -> Document:
+    """A trigger on an alert of the source's own rules."""
+    return {"name": "slo", "alert": {"name": "SLOBurn", "labels": {"service": "shop"}}, **more}
+
+
 CHAIN: Final = [f"c{i}" for i in range(16)]
 PARTS: Final = "spec.components"
 VERSIONS: Final = "spec.versions"
@@ -333,6 +338,18 @@ ROLLBACK_POLICIES: Final = (
             ("DropsBy", "10%", "-1%", False),
         )
     ),
+    Row("an alert", P, {"spec.triggers.0": alert()}),
+    Row("an alert with for and traffic", P, {
+        "spec.triggers.0": alert(**{"for": "1m", "traffic": {"query": "rps", "atLeast": "1"}}),
+    }),
+    Row("an alert beside a query", P, {"spec.triggers.0.alert": {"name": "A"}}, "query"),
+    *(
+        Row(f"an alert with {field}", P, {"spec.triggers.0": alert(**{field: value})}, "alert")
+        for field, value in (
+            ("breach", {"operator": "LessThan", "threshold": "1"}), ("series", {"a": "b"}), ("maxSampleAge", "1m"),
+        )
+    ),
+    Row("an alert without a name", P, {"spec.triggers.0": {"name": "a", "alert": {}}}, "name"),
     Row("a trigger that notifies", P, {"spec.triggers.0.action": "Notify"}),
     Row("an unknown action", P, {"spec.triggers.0.action": "Restart"}, "action"),
     Row("two of two at once", P, {"spec.triggers": [trigger("a"), trigger("b")], "spec.match.atLeast": 2}),

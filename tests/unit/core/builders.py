@@ -70,6 +70,7 @@ def measure_from(
     baseline: Came | None = None,
     taken: Sequence[Came] = (),
     target_seen: datetime | None = None,
+    rules: Came | None = None,
 ) -> Measurement:
     """The measurement at NOW when `came` is the answer to the trigger's query.
 
@@ -81,6 +82,8 @@ def measure_from(
         answers[questions.traffic] = traffic
     if questions.baseline is not None and baseline is not None:
         answers[questions.baseline] = baseline
+    if questions.rules is not None and rules is not None:
+        answers[questions.rules] = rules
     return measure(trigger, questions, answers, now=NOW)
 
 

@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from model_rollback.api.v1alpha1.trigger import TriggerSpec
 from model_rollback.core.comparison import in_words, is_breaching, show_value
 from model_rollback.core.measure import Verdict
+from model_rollback.core.presets import resolve_trigger
 from model_rollback.errors import MetricsError
 from model_rollback.ports import Answer, Sample
 from tests.unit.core.builders import NOW, answer, at, make_trigger, measure_from
@@ -300,6 +302,43 @@ def test_a_breach_ends_only_beyond_where_it_recovers(operator):
 
     assert {m.verdict for m in measured} == {H}
     assert [bool(m.recovering) for m in measured] == [True] * len(near) + [False] * len(beyond)
+
+
+ALERT = resolve_trigger(
+    TriggerSpec.model_validate({"name": "slo", "alert": {"name": "SLOBurn", "labels": {"service": "shop"}}})
+)
+
+
+def alerts(name, **labels):
+    return answer(1.0, alertname=name, alertstate="firing", **labels)
+
+
+def rules(*names, health="ok"):
+    return Answer(tuple(Sample({"alertname": n, "health": health}, 1.0) for n in names))
+
+
+ALERTS = {
+    "it fires": (alerts("SLOBurn", service="shop"), rules("SLOBurn"), B, "alert SLOBurn is firing"),
+    "it fires, the rules cannot be listed": (alerts("SLOBurn", service="shop"), REFUSED, B, "is firing"),
+    "nothing fires": (answer(), rules("Other", "SLOBurn"), H, "alert SLOBurn is not firing"),
+    "it fires for another service": (alerts("SLOBurn", service="bank"), rules("SLOBurn"), H, "is not firing"),
+    "another alert fires": (alerts("Other", service="shop"), rules("SLOBurn"), H, "is not firing"),
+    "there is no such rule": (answer(), rules("Other"), N, "the metrics source has no alerting rule SLOBurn"),
+    "its rule fails": (answer(), rules("SLOBurn", health="err"), N, "is not evaluated: its health is err"),
+    "its rule was not evaluated yet": (answer(), rules("SLOBurn", health="unknown"), N, "health is unknown"),
+    "the rules cannot be listed": (answer(), REFUSED, E, "the rules could not be listed (timeout)"),
+    "nothing answers": (REFUSED, REFUSED, E, "could not measure (timeout)"),
+}
+
+
+@pytest.mark.parametrize("row", ALERTS)
+def test_an_alert_is_bad_while_it_fires_and_good_only_where_its_rule_is_evaluated(row):
+    firing, listed, verdict, says = ALERTS[row]
+
+    measured = measure_from(ALERT, firing, rules=listed)
+
+    assert measured.verdict is verdict
+    assert says in measured.message
 
 
 def test_warnings_and_infos_of_every_answer_are_kept():

@@ -4,7 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from model_rollback.core.questions import Question, needs_target, questions_of
+from model_rollback.api.v1alpha1.trigger import TriggerSpec
+from model_rollback.core.presets import resolve_trigger
+from model_rollback.core.questions import ALERT_RULES, Question, needs_target, questions_of
 from tests.unit.core.builders import NOW, at, make_trigger
 
 
@@ -65,6 +67,17 @@ def test_the_baseline_is_a_question_of_its_own(kind):
 
     assert questions_of(trigger, target_seen=at(-7)).baseline == question
     assert needs_target(trigger) is (kind == "version")
+
+
+def alert(name, service):
+    given = {"name": "slo", "for": "1m", "alert": {"name": name, "labels": {"service": service}}}
+    return resolve_trigger(TriggerSpec.model_validate(given))
+
+
+def test_all_alerts_of_a_source_are_one_question():
+    asked = {q for t in (alert("A", "x"), alert("B", "y")) for q in questions_of(t, clock_runs=True)}
+
+    assert asked == {Question('ALERTS{alertstate="firing"}'), ALERT_RULES}
 
 
 def test_without_a_target_there_is_no_baseline_to_ask_for():

@@ -53,6 +53,9 @@ class Recording:
     async def query_range(self, text, start, end, step):
         raise NotImplementedError
 
+    async def alert_rules(self):
+        raise NotImplementedError
+
 
 async def test_validation_asks_no_source_that_is_not_for_its_namespace():
     payments = Recording()
@@ -66,4 +69,6 @@ async def test_validation_asks_no_source_that_is_not_for_its_namespace():
         await other["payments"].query("secret", NOW)
     with pytest.raises(MetricsError, match="may not be used in namespace shop"):
         await other["payments"].query_range("secret", NOW, NOW, timedelta(seconds=1))
+    with pytest.raises(MetricsError, match="may not be used in namespace shop"):
+        await other["payments"].alert_rules()
     assert (caught.value.kind, payments.asked) == ("not_allowed", ["up"])

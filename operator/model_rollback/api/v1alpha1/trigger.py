@@ -32,8 +32,12 @@ from model_rollback.api.v1alpha1.breach import (
 TriggerState = Literal["Healthy", "Pending", "Breached", "NoData", "Error", "Stale", "LowTraffic", "Settling"]
 TriggerType = Literal["Accuracy", "Latency", "Bias", "Errors", "Drift", "Custom"]
 
-_ONE_MEASUREMENT = "give exactly one of query and preset"
+_ONE_MEASUREMENT = "give exactly one of query, preset and alert"
 _NO_BREACH = "breach says which values are bad: only a preset may have a default for it"
+_ALERT_ALONE = (
+    "a firing alert is bad as it is: breach, series, recoverAt and maxSampleAge go with query or preset, "
+    "and an alert has labels of its own"
+)
 _NO_WINDOW = "window is the range window of a preset's query: a query of your own has it in its text"
 
 
@@ -58,12 +62,39 @@ class Traffic(ApiModel):
     ]
 
 
+class Alert(ApiModel):
+    """An alert of rules that the metrics source evaluates already."""
+
+    name: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=256,
+            description="Name of the alerting rule. Example: `RecommenderSLOBurn`.",
+        ),
+    ]
+    labels: Annotated[
+        dict[LabelName, LabelValue],
+        Field(
+            max_length=16,
+            description="Labels that the alert must have to be this trigger's; empty: every one of that name. Example: `{service: recommender}`.",
+        ),
+    ] = {}
+
+
 class TriggerSpec(ApiModel):
     """One reason to roll back, as it is written in a policy: a measurement and what is bad about it."""
 
     cel_rules: ClassVar[tuple[CelRule, ...]] = (
-        rule("[has(self.query), has(self.preset)].filter(given, given).size() == 1", _ONE_MEASUREMENT),
-        rule("has(self.preset) || has(self.breach)", _NO_BREACH),
+        rule(
+            "[has(self.query), has(self.preset), has(self.alert)].filter(given, given).size() == 1",
+            _ONE_MEASUREMENT,
+        ),
+        rule("has(self.preset) || has(self.alert) || has(self.breach)", _NO_BREACH),
+        rule(
+            "!has(self.alert) || !(has(self.breach) || has(self.series) || has(self.recoverAt) || has(self.maxSampleAge))",
+            _ALERT_ALONE,
+        ),
         rule("has(self.preset) || !has(self.window)", _NO_WINDOW),
         RECOVERY_RULE,
     )
@@ -91,6 +122,12 @@ class TriggerSpec(ApiModel):
             max_length=63,
             pattern=r"^[A-Z][A-Za-z0-9]*$",
             description="Instead of a query: the name of one that the operator ships for a model server's own metrics; docs/reference/presets.md lists them. `series` says which part of its answer is meant. Example: `KServeLatencyP95`.",
+        ),
+    ] = None
+    alert: Annotated[
+        Alert | None,
+        Field(
+            description="Instead of a query: it is bad while this alert of the metrics source's own rules fires. Example: `{name: RecommenderSLOBurn, labels: {service: recommender}}`."
         ),
     ] = None
     window: Annotated[
@@ -184,9 +221,13 @@ class TriggerSpec(ApiModel):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if (self.query is None) == (self.preset is None):
+        if sum(x is not None for x in (self.query, self.preset, self.alert)) != 1:
             raise ValueError(f"trigger {self.name!r}: {_ONE_MEASUREMENT}")
-        if self.preset is None and self.breach is None:
+        if self.alert is not None and (
+            self.breach or self.series or self.recover_at is not None or self.max_sample_age is not None
+        ):
+            raise ValueError(f"trigger {self.name!r}: {_ALERT_ALONE}")
+        if self.preset is None and self.alert is None and self.breach is None:
             raise ValueError(f"trigger {self.name!r}: {_NO_BREACH}")
         if self.preset is None and self.window is not None:
             raise ValueError(f"trigger {self.name!r}: {_NO_WINDOW}")
