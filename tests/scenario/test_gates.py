@@ -64,6 +64,35 @@ def test_each_gate_says_why_and_lets_go(protected: World) -> None:
     _blocked(protected, "RollbackBudgetExhausted", spent)
 
 
+def _lose(world: World, version: str) -> None:
+    """Somebody deletes what keeps that version."""
+    [kept] = [v["revision"] for v in world.status()["history"] if v["version"] == version]
+    world.delete("controllerrevision", kept)
+
+
+def test_a_version_whose_kept_values_are_gone_gives_way_to_the_next_and_the_last_one_blocks(
+    protected: World,
+) -> None:
+    protected.deploy("v13")
+    protected.wait_for_version("v13", verified=True)
+    protected.deploy("v14")
+    protected.wait_for_version("v14")
+    _lose(protected, "v13")
+    protected.quality(BAD)
+    protected.wait_for_image("v12")
+    protected.quality(GOOD)
+    assert protected.wait_for_result()["status"]["toVersion"] == "v12"
+
+    protected.wait_for_version("v12", verified=True)
+    protected.deploy("v15")
+    protected.wait_for_version("v15")
+    _lose(protected, "v12")
+    _policy(protected, guards={"cooldown": "0s"}, target={"strategy": "Pinned", "version": "v12"})
+    protected.quality(BAD)
+    _blocked(protected, "ArtifactMissing", "its kept values are gone")
+    assert len(protected.rollbacks()) == 1
+
+
 def test_a_schedule_or_a_zone_that_is_none_is_told_with_its_field(protected: World) -> None:
     never = {"schedule": "0 0 30 2 *", "duration": "1h"}
     _policy(protected, guards={"freezeWindows": [never]})

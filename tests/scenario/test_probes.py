@@ -93,6 +93,9 @@ def test_what_fails_or_cannot_be_asked_keeps_a_rollback_from_being_called_proved
     protected: World, write_log: Callable[[str], None]
 ) -> None:
     wanted = probes(protected, **{"sim/result": "fail"})
+    outside = {"type": "ExternalName", "externalName": "metadata.google.internal"}
+    protected.apply({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "outside"}, "spec": outside})
+    wanted.append({"name": "astray", "http": {"service": "outside", "port": 80}})
     _break_with(protected, wanted)
     write_log(f"oom in {protected.namespace}")
 
@@ -107,6 +110,10 @@ def test_what_fails_or_cannot_be_asked_keeps_a_rollback_from_being_called_proved
     assert "oom in" in halted["message"] or "Job" in halted["message"]
     answers = {p["probe"]: p for p in protected.rollback()["status"]["validation"]}
     assert answers["engagement"]["state"] == "Unknown"  # nobody exports it
+    assert (answers["astray"]["state"], "leads out of the namespace" in answers["astray"]["message"]) == (
+        "Unknown",
+        True,
+    )
     assert (answers["ready"]["state"], answers["recovered"]["state"]) == ("Passed", "Passed")
     failed = {name for name, p in answers.items() if p["state"] == "Failed"}
     assert failed

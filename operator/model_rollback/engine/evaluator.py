@@ -21,6 +21,7 @@ from model_rollback.core.questions import Answers, Questions, needs_target, ques
 from model_rollback.core.settling import settling
 from model_rollback.core.triggers import TriggerMemory, advance, consume, is_open, restore
 from model_rollback.core.versions import find_recorded
+from model_rollback.engine import revisions
 from model_rollback.engine.announcer import Announcer
 from model_rollback.engine.calm import calm_of
 from model_rollback.engine.held import write_status
@@ -176,10 +177,13 @@ class Evaluator:
 
     async def _conclude(self, policy: PolicyEntry, around: "Surroundings", now: datetime) -> bool:
         system = await self._system_of(policy)
-        observation = self._observe(policy, system, around, now)
-        decision = deciding.decide(observation, policy.status, generation=policy.generation)
+        if system is not None and _is_breached(policy, now):
+            system.missing.clear()  # looked for anew: somebody may have brought it back
+        decision = self._decide(policy, system, around, now)
         for said in decision.announcements:
             self._announcer.tell(said.reason, said.message, self._concerned(policy, system))
+        if decision.start is not None and system is not None:
+            decision = await self._with_values(policy, system, decision, around, now)
         if decision.start is not None and system is not None:
             decision = await self._act(policy, system, decision, decision.start, around, now)
         before = policy.status
@@ -188,6 +192,30 @@ class Evaluator:
         if policy.status is before and system is not None and not self._targets.blind:
             policy.calm = calm_of(policy, system, now=now, look_again=decision.look_again)
         return True
+
+    def _decide(
+        self, policy: PolicyEntry, system: SystemEntry | None, around: "Surroundings", now: datetime
+    ) -> deciding.Decision:
+        observation = self._observe(policy, system, around, now)
+        return deciding.decide(observation, policy.status, generation=policy.generation)
+
+    async def _with_values(
+        self,
+        policy: PolicyEntry,
+        system: SystemEntry,
+        decision: deciding.Decision,
+        around: "Surroundings",
+        now: datetime,
+    ) -> deciding.Decision:
+        """The decision for a version whose kept values are there. One read for each that is looked at, at a breach."""
+        while decision.start is not None:
+            candidate = decision.start.candidate
+            missing = await revisions.find_missing(self._objects, system.ref.namespace, candidate.revision)
+            if not missing:
+                break
+            system.missing[candidate.version] = missing
+            decision = self._decide(policy, system, around, now)
+        return decision
 
     async def _act(
         self,
@@ -206,9 +234,7 @@ class Evaluator:
         if name is None:
             return decision
         policy.memories = consume(policy.memories, start.evidence, name)
-        return deciding.decide(
-            self._observe(policy, system, around, now), policy.status, generation=policy.generation
-        )
+        return self._decide(policy, system, around, now)
 
     def _wanted(self, policy: PolicyEntry, decided: RollbackPolicyStatus) -> RollbackPolicyStatus:
         # `lastRollback` is written by the executor; a conflict must not take it back.
@@ -270,6 +296,7 @@ class Evaluator:
             blind=self._targets.blindness(system) if system is not None else "",
             refused=policy.refused,
             triggers=policy.memories,
+            missing=dict(system.missing) if system is not None else {},
             brake=around.brake,
             blind_policies=around.blind_policies,
         )
@@ -295,6 +322,13 @@ def _forgotten(policy: PolicyEntry) -> list[tuple[Trigger, TriggerStatus]]:
         return []
     written = {t.name: t for t in policy.status.triggers if t.state == "Pending" and not is_open(t)}
     return [(t, written[t.name]) for t in triggers if t.name in written and t.name not in policy.memories]
+
+
+def _is_breached(policy: PolicyEntry, now: datetime) -> bool:
+    """Whether a trigger was found breached at this very tick, and not answered yet."""
+    return any(
+        m.state == "Breached" and not m.consumed_by and m.observed_at == now for m in policy.memories.values()
+    )
 
 
 def _can_judge(system: SystemEntry, now: datetime) -> bool:

@@ -79,6 +79,21 @@ async def _keep_hidden(
         await objects.create(ObjectRef("v1", "Secret", metadata["namespace"], metadata["name"]), body)
 
 
+async def find_missing(objects: Objects, namespace: str, name: str) -> str:
+    """What is missing of a version that is kept under that name; empty when it is there, or when `name` is empty.
+
+    Raises:
+        ClusterError: the API server could not be asked.
+    """
+    if not name:
+        return ""
+    try:
+        await load(objects, namespace, name)
+    except NotFound as error:
+        return f"its kept values are gone: {error}"
+    return ""
+
+
 async def load(objects: Objects, namespace: str, name: str) -> Values:
     """The values of a kept version.
 

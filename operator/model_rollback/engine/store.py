@@ -128,7 +128,10 @@ class PolicyEntry(Held[RollbackPolicyStatus]):
 
 
 class SystemEntry(Held[ModelDeploymentStatus]):
-    """A ModelDeployment: its spec, or the problem with it, its targets as last seen, and its healthy clock."""
+    """A ModelDeployment: its spec, or the problem with it, its targets as last seen, and its healthy clock.
+
+    `missing`: version → what of its kept values was not there at the last breach.
+    """
 
     def __init__(self, body: Object) -> None:
         self.spec: ModelDeploymentSpec | None = None
@@ -136,6 +139,7 @@ class SystemEntry(Held[ModelDeploymentStatus]):
         self.live: dict[str, LiveTarget] = {}
         self.consumers: dict[ObjectRef, Readiness] = {}
         self.health = HealthClock()
+        self.missing: dict[str, str] = {}
         super().__init__("ModelDeployment", ModelDeploymentStatus, body)
 
     def adopt_spec(self, body: Object) -> None:

@@ -128,6 +128,7 @@ class Tracker:
         ):
             return
         revision = await revisions.keep(self._objects, entry, status.current_version, values)
+        entry.missing.pop(status.current_version, None)
 
         def change(old: ModelDeploymentStatus) -> ModelDeploymentStatus:
             if not versions.is_stable(spec, old, entry.targets, now=now):
