@@ -45,8 +45,8 @@ generated: ## Generated files are up to date
 	@$(READY) python -m model_rollback.api.crd --check
 	@$(READY) python hack/docs/generate.py --check
 
-bench: ## Measure breach to patch on a cluster of its own; ARGS="--trials 50"
-	@PYTHONPATH=.:operator $(READY) --tools python -m bench.breach_to_patch $(ARGS)
+bench: ## Measure latency, storms and fleets at rest on clusters of their own; ARGS="latency --trials 20"
+	@PYTHONPATH=.:operator $(READY) --tools python -m bench $(ARGS)
 
 format: ## Mend style and format
 	@$(READY) ruff check --fix .

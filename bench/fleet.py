@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from bench.exporter import Exporter
@@ -12,6 +12,7 @@ from tests.support.waiting import wait_until
 
 GOOD, BAD = 0.97, 0.5
 _AT_ONCE = 24
+_IMAGE = "{.spec.template.spec.containers[0].image}"
 _MERGE = "application/merge-patch+json"
 _OURS = f"/apis/modelrollback.dev/v1alpha1/namespaces/{NAMESPACE}"
 _APPS = f"/apis/apps/v1/namespaces/{NAMESPACE}"
@@ -27,30 +28,30 @@ def image_of(name: str, version: str) -> str:
 class Fleet:
     """`count` Deployments that run v13, each with a ModelDeployment that knows a Verified v12, and a policy."""
 
-    def __init__(self, ground: Ground, count: int, *, texts: int = 1, interval: str = "5s") -> None:
+    def __init__(self, place: Ground, count: int, *, texts: int = 1, interval: str = "5s") -> None:
         """`texts`: distinct query texts that the policies share."""
-        self._ground = ground
+        self._ground = place
         self._interval = interval
         self.names = [f"model-{number:05}" for number in range(count)]
         self._texts = texts
         groups = {name: f"g{number % texts:05}" for number, name in enumerate(self.names)}
         self._groups = groups
         self.exporter = Exporter(self.names, groups, GOOD)
+        place.prometheus.scrape("bench", self.exporter.address, interval="5s")
 
-    def create(self) -> None:
-        """Everything, and its samples in Prometheus."""
-        self._ground.prometheus.scrape("bench", self.exporter.address, interval="5s")
-        asyncio.run(self._create(self.names))
+    def create(self, names: Sequence[str]) -> None:
+        """These systems; returns when the samples of all names are in Prometheus."""
+        asyncio.run(self._create(names))
         self._ground.prometheus.wait_for(
             "count(model_quality)", lambda s: s and float(s[0]["value"][1]) >= len(self.names), timeout=60
         )
 
-    def add(self, name: str) -> None:
-        """One system anew, after `remove`."""
-        asyncio.run(self._create([name]))
+    def close(self) -> None:
+        """Ends the exporter."""
+        self.exporter.close()
 
     def remove(self, name: str) -> None:
-        """One system, with what the operator made for it; the garbage collector does not run here."""
+        """One system with its Rollbacks; the garbage collector does not run here."""
         for kind in ("rollbackpolicy", "modeldeployment", "deployment"):
             self._ground.kubectl("delete", kind, name, "--wait=false", namespace=NAMESPACE)
         self._ground.kubectl("delete", "rollbacks", "--all", "--wait=false", namespace=NAMESPACE)
@@ -65,31 +66,31 @@ class Fleet:
         )
         return found.split().count("True")
 
-    def wait_armed(self, timeout: float) -> None:
-        """Until all are."""
+    def wait_armed(self, count: int, timeout: float) -> None:
+        """Until so many are."""
         wait_until(
             self.armed,
             timeout,
-            accept=lambda n: n == len(self.names),
-            describe="all policies to be armed",
+            accept=lambda n: n == count,
+            describe=f"{count} policies to be armed",
             every=1,
         )
 
     def image(self, name: str) -> str:
         """What the Deployment runs."""
-        return self._ground.kubectl(
-            "get",
-            "deployment",
-            name,
-            "-o=jsonpath={.spec.template.spec.containers[0].image}",
-            namespace=NAMESPACE,
-        )
+        return self._ground.kubectl("get", "deployment", name, f"-o=jsonpath={_IMAGE}", namespace=NAMESPACE)
 
-    def roll_out(self, names: Iterable[str]) -> None:
+    def images(self) -> dict[str, str]:
+        """What all of them run."""
+        line = "{range .items[*]}{.metadata.name} " + _IMAGE + '{"\\n"}{end}'
+        found = self._ground.kubectl("get", "deployments", f"-o=jsonpath={line}", namespace=NAMESPACE)
+        return dict(line.split(" ", 1) for line in found.splitlines())
+
+    def roll_out(self, names: Sequence[str]) -> None:
         """Plays the controllers: what the Deployments say now is rolled out."""
-        asyncio.run(self._roll_out(list(names)))
+        asyncio.run(self._roll_out(names))
 
-    async def _roll_out(self, names: list[str]) -> None:
+    async def _roll_out(self, names: Sequence[str]) -> None:
         async def one(connection: Connection, name: str) -> None:
             path = f"{_APPS}/deployments/{name}"
             body = await connection.request("GET", path, what=name)
@@ -98,7 +99,7 @@ class Fleet:
 
         await self._all(one, names)
 
-    async def _create(self, names: list[str]) -> None:
+    async def _create(self, names: Sequence[str]) -> None:
         async def one(connection: Connection, name: str) -> None:
             path = f"{_APPS}/deployments"
             await connection.request("POST", path, what=name, body=_deployment(name))
@@ -116,7 +117,7 @@ class Fleet:
 
         await self._all(one, names)
 
-    async def _all(self, work: Callable[[Connection, str], Awaitable[None]], names: list[str]) -> None:
+    async def _all(self, work: Callable[[Connection, str], Awaitable[None]], names: Sequence[str]) -> None:
         connection = await connect(str(self._ground.kubeconfig), total=60)
         waiting = iter(names)
 

@@ -74,7 +74,7 @@ class Ground:
             process = subprocess.Popen(
                 [sys.executable, "-m", "bench.watched", "--config", str(configuration)],
                 env={
-                    **os.environ,
+                    **{n: v for n, v in os.environ.items() if n != "PYTHONDONTWRITEBYTECODE"},
                     "KUBECONFIG": str(self.credentials),
                     "BENCH_WATCH": str(self.folder / f"watch-{number}.json"),
                     "BENCH_POLICIES": str(policies),

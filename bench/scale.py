@@ -11,12 +11,11 @@ from pathlib import Path
 
 import requests
 
+from bench.breach import USER
 from bench.fleet import Fleet, read_json
-from bench.ground import NAMESPACE, Ground, ground
-from tests.support.operator import SERVICE_ACCOUNT, OperatorProcess
+from bench.ground import Ground, ground
+from tests.support.operator import OperatorProcess
 from tests.support.waiting import wait_until
-
-USER = f"system:serviceaccount:{NAMESPACE}:{SERVICE_ACCOUNT}"
 
 
 @dataclass
@@ -56,20 +55,20 @@ def measure(policies: int, texts: int, interval: str, *, window: float) -> Idle:
         place.prepare()
         fleet = Fleet(place, policies, texts=texts, interval=interval)
         began = time.monotonic()
-        fleet.create()
+        fleet.create(fleet.names)
         created = time.monotonic() - began
         print(f"created {policies} in {created:.0f} s", flush=True)
         try:
             operator = place.operator(policies)
             first = _evaluated(place, operator)
-            fleet.wait_armed(600)
+            fleet.wait_armed(policies, 1800)
             operator.stop(60)
             operator = place.operator(policies)
             again = _evaluated(place, operator)
             _settle(place, operator, interval)
             return _rest(place, operator, policies, texts, interval, created, first, again, window)
         finally:
-            fleet.exporter.close()
+            fleet.close()
 
 
 def _evaluated(place: Ground, operator: OperatorProcess) -> float:
