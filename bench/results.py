@@ -107,6 +107,7 @@ def _scale(runs: dict[str, Any]) -> str:
         "interval": "interval",
         "first": "s to all evaluated, first start",
         "again": "s to all evaluated, restart",
+        "again_cpu": "of these s of CPU",
         "rss": "RSS MiB",
         "peak": "peak MiB",
         "cpu": "idle CPU %",

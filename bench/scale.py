@@ -25,6 +25,7 @@ class Idle:
     Attributes:
         created: seconds to make the fleet.
         first, again: seconds until all were evaluated, on a fresh fleet (each status is written) and after a restart.
+        again_cpu: seconds of CPU that the operator used for it after the restart.
         rss, peak: MiB. cpu: percent of a core. lag: p99.9 in milliseconds.
         ticks, skipped: within the window. per_tick: requests to Prometheus per tick. asked: of the API server.
         tick: mean milliseconds from the moment a tick was due to its last decision.
@@ -37,6 +38,7 @@ class Idle:
     created: float
     first: float
     again: float
+    again_cpu: float
     rss: float
     peak: float
     cpu: float
@@ -131,6 +133,7 @@ def _rest(
         created=created,
         first=first,
         again=again,
+        again_cpu=read_json(place.watch_file())["cpu"],
         rss=_kib(memory, "VmRSS") / 1024,
         peak=_kib(memory, "VmHWM") / 1024,
         cpu=100 * used,

@@ -3,7 +3,7 @@
 Implementations live in `adapters`; tests may bring their own where the real thing stands behind them elsewhere.
 """
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
@@ -182,7 +182,7 @@ class Objects(Protocol):
 class Watches(Protocol):
     """Lists and watches one kind."""
 
-    def watch(self, api_version: str, kind: str) -> AsyncIterator[WatchEvent]:
+    def watch(self, api_version: str, kind: str) -> AsyncGenerator[WatchEvent, None]:
         """Endless: lists, watches, reconnects with back-off, lists again when the server forgot (410).
 
         Raises nothing but cancellation. While the API server refuses or cannot be reached: one `Unavailable`

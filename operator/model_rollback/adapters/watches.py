@@ -91,7 +91,7 @@ class ClusterWatches:
         self._timing = timing or WatchTiming()
         self._page = page
 
-    async def watch(self, api_version: str, kind: str) -> AsyncIterator[WatchEvent]:
+    async def watch(self, api_version: str, kind: str) -> AsyncGenerator[WatchEvent, None]:
         """See `ports.Watches`. One `Listing` … `Synced` covers all namespaces."""
         back_off = _BackOff(self._timing, kind)
         while True:

@@ -1,6 +1,7 @@
 """Watches the targets of all ModelDeployments: one list and watch per kind, digests kept, objects let go."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from datetime import timedelta
@@ -13,13 +14,12 @@ from model_rollback.core.live import LiveTarget, observe
 from model_rollback.core.readiness import Readiness
 from model_rollback.engine.consumers import consumer_readiness, ref_of_consumer
 from model_rollback.engine.held import is_newer
+from model_rollback.engine.latecomers import Gvk, Late, Latecomers
 from model_rollback.engine.store import Key, Store, SystemEntry
 from model_rollback.errors import ClusterError, NotFound
 from model_rollback.ports import Clock, Object, ObjectRef, Objects, Watches
 
 log = structlog.get_logger(__name__)
-
-Gvk = tuple[str, str]
 
 _RETRY = timedelta(seconds=5)
 
@@ -39,6 +39,7 @@ class TargetWatcher:
         self._refs: dict[Key, set[ObjectRef]] = {}
         self._tasks: dict[Gvk, asyncio.Task[None]] = {}
         self._looking: set[asyncio.Task[None]] = set()
+        self._latecomers = Latecomers(is_unseen=self._is_unseen, look=self._look, list_all=self._list_all)
         self.synced: set[Gvk] = set()
         self.blind: dict[Gvk, str] = {}
         self.misnamed: dict[TargetRef, str] = {}
@@ -58,15 +59,19 @@ class TargetWatcher:
                 self._look_if_unseen(key, ref)
         self._refs[key] = refs
 
-    def _look_if_unseen(self, key: Key, ref: ObjectRef) -> None:
+    def _is_unseen(self, late: Late) -> bool:
+        key, ref = late
         entry = self._store.systems.get(key)
         components = entry.spec.components if entry is not None and entry.spec is not None else []
-        if entry is not None and any(
+        return entry is not None and any(
             (ref_of(key[0], c) == ref and c.name not in entry.live)
             or (ref in _consumers(key[0], c) and ref not in entry.consumers)
             for c in components
-        ):
-            self._spawn(self._look(key, ref))
+        )
+
+    def _look_if_unseen(self, key: Key, ref: ObjectRef) -> None:
+        if self._is_unseen((key, ref)):
+            self._latecomers.add(key, ref)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -122,7 +127,7 @@ class TargetWatcher:
         tasks = [*self._tasks.values(), *self._looking]
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, self._latecomers.stop(), return_exceptions=True)
 
     def _follow(self, gvk: Gvk) -> None:
         if gvk not in self._tasks:
@@ -175,18 +180,34 @@ class TargetWatcher:
                 for key in keys:
                     self._on_change(key)
 
-    async def _look(self, key: Key, ref: ObjectRef) -> None:
-        """Reads one target of a ModelDeployment that came after the list, until it could be read."""
-        while key in self._users.get(ref, ()):
-            try:
-                self._seen(ref, await self._objects.get(ref), only=key)
-            except NotFound:
-                self._seen(ref, None, only=key)
-            except ClusterError as error:
-                log.warning("target could not be read yet", target=str(ref), error=str(error))
-                await self._clock.sleep_until(self._clock.now() + _RETRY)
-                continue
+    async def _look(self, late: Late) -> None:
+        """Reads one target of a ModelDeployment that came after the list; tried again until it could be read."""
+        key, ref = late
+        if key not in self._users.get(ref, ()):
             return
+        try:
+            self._seen(ref, await self._objects.get(ref), only=key)
+        except NotFound:
+            self._seen(ref, None, only=key)
+        except ClusterError as error:
+            log.warning("target could not be read yet", target=str(ref), error=str(error))
+            self._spawn(self._look_later(key, ref))
+
+    async def _look_later(self, key: Key, ref: ObjectRef) -> None:
+        await self._clock.sleep_until(self._clock.now() + _RETRY)
+        self._look_if_unseen(key, ref)
+
+    async def _list_all(self, gvk: Gvk) -> None:
+        """Lists a kind that is watched once more; what it does not show is left to single looks."""
+        try:
+            async with contextlib.aclosing(self._watches.watch(*gvk)) as events:
+                async for event in events:
+                    if event.type in ("Synced", "Unavailable"):
+                        return
+                    if event.object is not None:
+                        self._seen(_ref(gvk, event.object), event.object)
+        except Exception:
+            log.exception("listing failed; targets are read one by one", kind=gvk[1])
 
     def _seen(self, ref: ObjectRef, obj: Object | None, only: Key | None = None) -> None:
         for key in [only] if only else list(self._users.get(ref, ())):
