@@ -1,8 +1,8 @@
 """Runs the operator as `python -m model_rollback` does, and says of itself what cannot be seen from outside.
 
 Into the file BENCH_WATCH: `evaluated`, seconds from the start of the process to the moment at which each of
-BENCH_POLICIES policies had been evaluated, and `cpu`, the seconds of CPU that took; `lags`, how many seconds late the event loop was, sampled every 10 ms
-between one SIGUSR1 and the next, because sampling costs something too.
+BENCH_POLICIES policies had been evaluated, and `cpu`, the seconds of CPU that took; `lags`, how many seconds late the
+event loop was, sampled every 10 ms between one SIGUSR1 and the next, because sampling costs something too.
 """
 
 import asyncio
