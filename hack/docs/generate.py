@@ -25,6 +25,7 @@ from model_rollback.core.gates import GATES
 from model_rollback.core.machine import TRANSITIONS, Phase
 from model_rollback.core.outcome import OUTCOMES
 from model_rollback.presets import TriggerPreset, exporters
+from model_rollback.presets.kinds import ReadinessRule, target_kinds
 from model_rollback.settings import Settings
 
 FOLDER: Final = Path("docs/reference")
@@ -205,6 +206,52 @@ really asked stands in a Rollback's evidence and in its `status.procedure`.
     return text
 
 
+def target_kinds_page() -> str:
+    """The kinds of `presets/targets/*.yaml`: where their version lives and when they are ready."""
+    text = """# Target kinds
+
+What a component's `targetRef` may name without `pins`. The first preset of a kind is its default. Other kinds:
+[Add a target kind](../how-to/add-a-target-kind.md).
+"""
+    for kind in sorted(target_kinds().values(), key=lambda k: (k.api_version, k.kind)):
+        text += f"\n## {kind.kind} ({kind.api_version})\n\n{_ready_when(kind.readiness)}"
+        if kind.paused is not None:
+            text += f"Gate `TargetPaused`: `{kind.paused.path}` is `{kind.paused.equals}`.\n"
+        rows = [
+            (
+                f"`{preset.name}`",
+                ", ".join(f"`{need}`" for need in preset.needs) or "-",
+                f"`{pin.name}`" + (" (may be absent)" if pin.optional else ""),
+                f"`{pin.path}`".replace("|", "\\|"),
+                "yes" if pin.declarable and kind.kind != "Secret" else "recorded only",
+            )
+            for preset in kind.presets
+            for pin in preset.pins
+        ]
+        text += "\n" + table(("preset", "needs", "pin", "path", "in `spec.versions`"), *rows)
+    return text
+
+
+_RULES: Final = {
+    "KStatus": "`observedGeneration` has caught up; not `Reconciling`, not `Stalled`; `Ready` where there is one",
+    "Deployment": "the new pods are there, alone and available; failed when the progress deadline is exceeded",
+    "StatefulSet": "every pod is of the update revision and available, whatever the partition says",
+    "DaemonSet": "every scheduled pod is updated and available",
+    "AtOnce": "as soon as it is written, and the workloads in `restart` are rolled out",
+}
+
+
+def _ready_when(rule: ReadinessRule) -> str:
+    stated = [f"condition `{c.type}` is `{c.status}`" for c in rule.conditions]
+    stated += [f"`{f.path}` is `{f.equals}`" for f in rule.fields]
+    if stated:
+        stated.insert(0, "`observedGeneration` has caught up")
+    text = f"Ready: {', '.join(stated) or _RULES[rule.rule]}.\n"
+    failed = [f"condition `{c.type}` is `{c.status}`" for c in rule.failed.conditions]
+    failed += [f"`{f.path}` is `{f.equals}`" for f in rule.failed.fields]
+    return text + (f"Failed: {' or '.join(failed)}.\n" if failed else "")
+
+
 def _preset_facts(preset: TriggerPreset) -> str:
     breach = f"`{preset.breach.operator} {preset.breach.threshold}`" if preset.breach else "must be given"
     return table(
@@ -279,6 +326,7 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
         "settings.md": settings,
         "metrics.md": metrics,
         "presets.md": presets,
+        "target-kinds.md": target_kinds_page,
         "kubectl-rollback.md": lambda: plugin.commands(table),
         "policy-tests.md": lambda: plugin.policy_tests(table),
     }

@@ -6,6 +6,7 @@ import re
 import pytest
 import yaml
 
+from model_rollback.presets.kinds import add_folder, forget_folders
 from model_rollback.settings import load
 from tests.chart.conftest import CHART, NAME
 from tests.support.commands import CommandError
@@ -173,7 +174,7 @@ def test_the_configuration_file_holds_what_the_values_say(render):
 
     assert configuration(manifests) == {
         "metricsSources": {"eu": {"url": "https://eu.example:9090", "timeout": "1m30s"}},
-        "probes": {"resolve": ["recommender.shop.svc:8080=127.0.0.1:9001"]},
+        "probes": {"allowedHosts": [], "resolve": ["recommender.shop.svc:8080=127.0.0.1:9001"]},
         "namespaces": ["shop"],
         "log": {"format": "console", "level": "info"},
         "http": {"host": "::", "port": 9000},
@@ -299,3 +300,37 @@ def test_no_right_outside_the_watched_namespaces(render):
     ]
     subjects = [subject for role in roles for subject in role.get("subjects", [])]
     assert subjects == [{"kind": "ServiceAccount", "name": FULL_NAME, "namespace": "operators"}] * 3
+
+
+def test_target_kinds_of_the_users_own_are_mounted_and_named(render, tmp_path):
+    classifier = (ROOT / "tests/scenario/kinds/classifier.yaml").read_text()
+    manifests = render(targetKinds={"classifier.yaml": yaml.safe_load(classifier)})
+
+    by_name = {m["metadata"]["name"]: m for m in manifests if m["kind"] == "ConfigMap"}
+    folder = yaml.safe_load(by_name[FULL_NAME]["data"]["config.yaml"])["targetKinds"]
+    pod = only(manifests, "Deployment")["spec"]["template"]["spec"]
+    (mount,) = (m for m in pod["containers"][0]["volumeMounts"] if m["mountPath"] == folder)
+    (volume,) = (v for v in pod["volumes"] if v["name"] == mount["name"])
+    for file, text in by_name[volume["configMap"]["name"]]["data"].items():
+        tmp_path.joinpath(file).write_text(text)
+    try:
+        assert [k.kind for k in add_folder(tmp_path)] == ["Classifier"]
+    finally:
+        forget_folders()
+    assert "targetKinds" not in configuration(render())
+
+
+def test_rights_on_more_targets_are_given_when_they_are_asked_for(render):
+    def rules(**rbac):
+        role = only(render(rbac=rbac), "ClusterRole")
+        return {
+            (g, r): rule["verbs"]
+            for rule in role["rules"]
+            for g in rule["apiGroups"]
+            for r in rule["resources"]
+        }
+
+    target = ["get", "list", "watch", "patch"]
+    more = rules(secrets=True, extraTargets=[{"apiGroup": "ml.example", "resources": ["classifiers"]}])
+    added = {key: verbs for key, verbs in more.items() if key not in rules()}
+    assert added == {("", "secrets"): [*target, "create"], ("ml.example", "classifiers"): target}

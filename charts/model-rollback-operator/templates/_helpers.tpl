@@ -56,6 +56,9 @@ metricsSources:
 probes:
   {{- toYaml .Values.probes | nindent 2 }}
 namespaces: {{ toJson .Values.watchNamespaces }}
+{{- if .Values.targetKinds }}
+targetKinds: /etc/model-rollback-target-kinds
+{{- end }}
 log:
   {{- toYaml .Values.log | nindent 2 }}
 http:

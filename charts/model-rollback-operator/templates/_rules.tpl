@@ -67,6 +67,7 @@ rbac.secrets says so, neither read nor write Secrets.
 - apiGroups: [""]
   resources: [pods]
   verbs: [list]
+# adapters/probes/logs: the same
 - apiGroups: [""]
   resources: [pods/log]
   verbs: [get]

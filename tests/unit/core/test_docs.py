@@ -19,6 +19,7 @@ PAGES = (
     "kubectl-rollback.md",
     "policy-tests.md",
     "presets.md",
+    "target-kinds.md",
     "results.md",
     "rollback-states.md",
     "settings.md",
