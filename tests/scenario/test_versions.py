@@ -9,6 +9,7 @@ from tests.scenario import systems
 from tests.scenario.world import BAD, GOOD, World, is_
 from tests.support.audit import Audit
 from tests.support.operator import Operators
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.cluster
 
@@ -65,6 +66,16 @@ def test_a_mixed_rollout_is_no_version_and_both_go_back_in_order(pair: World, au
     assert _time(steps["features"]["finishedAt"]) <= _time(steps["model"]["startedAt"])
     assert pair.image("features") == systems.image_of("v12", "features")
 
+    assert [q["version"] for q in pair.status()["quarantined"]] == ["v13"]
+    pair.patch("modeldeployment", {"quarantineReleases": [{"version": "v13", "reason": "fixed upstream"}]})
+    released = wait_until(lambda: pair.status().get("released"), describe="v13 to be released")
+    assert [(r["version"], r["reason"], r["rollback"]) for r in released] == [
+        ("v13", "fixed upstream", done["metadata"]["name"])
+    ]
+    assert pair.status().get("quarantined", []) == []
+    (event,) = wait_until(lambda: pair.events("QuarantineReleased"), describe="the Event")
+    assert (event["regarding"]["kind"], "fixed upstream" in event["note"]) == ("ModelDeployment", True)
+
 
 def test_a_restart_is_no_new_version(protected: World) -> None:
     before = protected.status()
@@ -79,6 +90,10 @@ def test_a_restart_is_no_new_version(protected: World) -> None:
     protected.deploy("v13")
     protected.wait_for_record("v13")
     assert protected.history() == ["v13", "v12"]
+    # The restart wrote an annotation of the pod template only, which makes no version and no author.
+    assert [a["manager"] for v in protected.status()["history"] for a in v["changedBy"]] == [
+        "kubectl-client-side-apply"
+    ] * 2
 
 
 def _time(text: str) -> datetime:

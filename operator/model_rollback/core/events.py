@@ -75,7 +75,7 @@ EVENTS: Final[Mapping[Reason, EventKind]] = MappingProxyType(
             "The bad version is no rollback target for a while.", "Quarantine", _ROLLING_BACK
         ),
         Reason.QUARANTINE_RELEASED: EventKind(
-            "A restore or an undo puts the version back, so it is a candidate again.",
+            "A restore, an undo or `spec.quarantineReleases` lets the version be a candidate again.",
             "Quarantine",
             _ROLLING_BACK,
         ),

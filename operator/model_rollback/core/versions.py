@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from model_rollback.api.conditions import truncate
 from model_rollback.api.v1alpha1.model_deployment import (
+    Author,
     ComponentStatus,
     DeclaredVersion,
     ModelDeploymentSpec,
@@ -199,6 +200,7 @@ def record(
     live: Sequence[LiveTarget],
     revision: str,
     *,
+    changed_by: Sequence[Author] = (),
     now: datetime,
 ) -> ModelDeploymentStatus:
     """The status with the live version in its history, newest first, `lastSeen` open."""
@@ -213,6 +215,7 @@ def record(
         safe="Verified" if declared and declared.safe == "Verified" else old.safe if old else "Unverified",
         healthy_for=old.healthy_for if old else timedelta(0),
         revision=revision,
+        changed_by=tuple(changed_by),
         values=tuple(
             PinValue(component=c, pin=pin, value=value)
             for c, pins in shown.items()

@@ -1,5 +1,6 @@
 """Follows the versions of ModelDeployments: which is live, when one is recorded, when it is Verified."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import structlog
@@ -7,8 +8,8 @@ import structlog
 from model_rollback.api.conditions import Condition, find_condition, is_true
 from model_rollback.api.reasons import Reason
 from model_rollback.api.v1alpha1.component import Component
-from model_rollback.api.v1alpha1.model_deployment import ModelDeploymentStatus
-from model_rollback.core import versions
+from model_rollback.api.v1alpha1.model_deployment import ModelDeploymentSpec, ModelDeploymentStatus
+from model_rollback.core import authorship, quarantine, versions
 from model_rollback.core.kinds import type_of
 from model_rollback.core.paths import PathError
 from model_rollback.core.pins import PinValues, Values, read, show_all, version_digest
@@ -71,8 +72,13 @@ class Tracker:
             self._wakeups.at(key, self._clock.now() + _RETRY)
 
     async def _refresh(self, key: Key, entry: SystemEntry) -> None:
-        before = entry.status.conditions
-        await write_status(self._objects, entry, lambda status: self._look(entry, status))
+        status, before = entry.status, entry.status.conditions
+        await write_status(
+            self._objects, entry, lambda status: self._settle(entry, self._look(entry, status))
+        )
+        for released in quarantine.newly_released(status, entry.status):
+            words = f"{released.version} may be rolled back to again: {released.reason}"
+            self._announcer.tell(Reason.QUARANTINE_RELEASED, words, [entry.regarding])
         self._tell(entry, find_condition(before, "Ready"), find_condition(entry.status.conditions, "Ready"))
         managed = find_condition(entry.status.conditions, EXTERNALLY_MANAGED)
         if managed is not None and managed.status == "True" and not is_true(before, EXTERNALLY_MANAGED):
@@ -81,9 +87,12 @@ class Tracker:
             return
         now = self._clock.now()
         await self._record_if_stable(entry, now)
-        due = versions.stable_at(entry.spec, entry.targets)
-        if due is not None and due > now:
-            self._wakeups.at(key, due)
+        for due in (
+            versions.stable_at(entry.spec, entry.targets),
+            quarantine.next_end(entry.status, now=now),
+        ):
+            if due is not None and due > now:
+                self._wakeups.at(key, due)
 
     def _tell(self, entry: SystemEntry, before: Condition | None, after: Condition | None) -> None:
         """Events for trouble that stops protection, and for its end; a rollout that is not ready yet is none."""
@@ -99,6 +108,11 @@ class Tracker:
             tell(Reason.INVALID_SPEC, after.message, concerned)
         elif was in _TROUBLE:
             tell(Reason.TARGETS_AVAILABLE, f"every target is there: {after.message}", concerned)
+
+    def _settle(self, entry: SystemEntry, status: ModelDeploymentStatus) -> ModelDeploymentStatus:
+        if entry.spec is None:
+            return status
+        return quarantine.settle(entry.spec, status, now=self._clock.now())
 
     def _look(self, entry: SystemEntry, status: ModelDeploymentStatus) -> ModelDeploymentStatus:
         now = self._clock.now()
@@ -121,19 +135,25 @@ class Tracker:
         newest = status.history[0] if status.history else None
         if newest is not None and newest.digest == status.current_digest and newest.last_seen is None:
             return
-        values = await read_values(self._objects, entry)
+        found = await read_targets(self._objects, entry)
+        values = _pins_of(spec, found) if found is not None else None
         if (
-            values is None
+            found is None
+            or values is None
             or version_digest({c: show_all(p) for c, p in values.items()}) != status.current_digest
         ):
             return
+        by = [a for c in spec.components for a in authorship.authors(type_of(c), found[c.name])]
+        changed_by = authorship.join(by)
         revision = await revisions.keep(self._objects, entry, status.current_version, values)
         entry.missing.pop(status.current_version, None)
 
         def change(old: ModelDeploymentStatus) -> ModelDeploymentStatus:
             if not versions.is_stable(spec, old, entry.targets, now=now):
                 return old
-            return self._look(entry, versions.record(spec, old, entry.targets, revision, now=now))
+            return self._look(
+                entry, versions.record(spec, old, entry.targets, revision, changed_by=changed_by, now=now)
+            )
 
         await write_status(self._objects, entry, change)
         log.info(
@@ -181,11 +201,23 @@ def read_pins(component: Component, obj: Object) -> PinValues:
 
 async def read_values(objects: Objects, entry: SystemEntry) -> Values | None:
     """Every component's pins, read from the API server now; None when a target or pin is missing."""
-    values = {}
+    found = await read_targets(objects, entry)
+    return _pins_of(entry.spec, found) if found is not None and entry.spec is not None else None
+
+
+async def read_targets(objects: Objects, entry: SystemEntry) -> dict[str, Object] | None:
+    """Component → its target, read from the API server now; None when one is missing."""
+    found = {}
     for component in entry.spec.components if entry.spec else []:
         try:
-            obj = await objects.get(ref_of(entry.ref.namespace, component))
-            values[component.name] = read_pins(component, obj)
-        except (NotFound, PathError):
+            found[component.name] = await objects.get(ref_of(entry.ref.namespace, component))
+        except NotFound:
             return None
-    return values
+    return found
+
+
+def _pins_of(spec: ModelDeploymentSpec, found: Mapping[str, Object]) -> Values | None:
+    try:
+        return {c.name: read_pins(c, found[c.name]) for c in spec.components}
+    except PathError:
+        return None

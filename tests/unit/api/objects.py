@@ -290,6 +290,11 @@ MODEL_DEPLOYMENTS: Final = (
     Row("historyLimit as a string", M, {"spec.versioning.historyLimit": "20"}, "historyLimit"),
     Row("historyLimit as a boolean", M, {"spec.versioning.historyLimit": True}, "historyLimit"),
     Row("stabilizeFor in days", M, {"spec.versioning.stabilizeFor": "1d"}, "stabilizeFor"),
+    Row("a release from quarantine", M, {"spec.quarantineReleases": [{"version": "v11", "reason": "fixed upstream"}]}),
+    Row("a release without a reason", M, {"spec.quarantineReleases": [{"version": "v11", "reason": ""}]}, "reason"),
+    Row("two releases of one version", M, {
+        "spec.quarantineReleases": [{"version": "v11", "reason": "a"}, {"version": "v11", "reason": "b"}],
+    }, "quarantine"),
 )  # fmt: skip
 
 ROLLBACK_POLICIES: Final = (

@@ -77,6 +77,21 @@ class DeclaredVersion(ApiModel):
     ] = "Unverified"
 
 
+class QuarantineRelease(ApiModel):
+    """A person's word that a version may be a target again. It holds for the quarantine that there is when it is
+    written, and for no later one."""
+
+    version: Annotated[VersionName, Field(description="The version in quarantine. Example: `v11`.")]
+    reason: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=1024,
+            description="Why, for the record. To release the version once more later, give another reason. Example: `fixed upstream`.",
+        ),
+    ]
+
+
 class Versioning(ApiModel):
     """How versions are recorded from what runs."""
 
@@ -160,9 +175,17 @@ class ModelDeploymentSpec(ApiModel):
             description="How versions are recorded from what runs. Example: `{stabilizeFor: 2m, verifiedAfter: 30m}`."
         ),
     ] = Versioning()
+    quarantine_releases: Annotated[
+        list[QuarantineRelease],
+        Field(
+            description="Versions that are released from quarantine before its end. Example: `[{version: v11, reason: fixed upstream}]`.",
+            **keyed("version", items=50),
+        ),
+    ] = []
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        require_unique([r.version for r in self.quarantine_releases], "quarantine release")
         names = [c.name for c in self.components]
         require_unique(names, "component")
         require_unique([v.name for v in self.versions], "version")
@@ -237,6 +260,15 @@ class ComponentStatus(StatusModel):
     ] = ""
 
 
+class Author(StatusModel):
+    """Who wrote what a version consists of, as the API server's `managedFields` say."""
+
+    manager: Annotated[
+        str, Field(max_length=128, description="The field manager. Example: `kubectl-client-side-apply`.")
+    ]
+    at: Annotated[Time, Field(description="When it last wrote the target.")]
+
+
 class RecordedVersion(StatusModel):
     """A version that ran, stable and whole."""
 
@@ -255,6 +287,10 @@ class RecordedVersion(StatusModel):
     revision: Annotated[
         str, Field(max_length=253, description="The ControllerRevision that keeps its values.")
     ] = ""
+    changed_by: Annotated[
+        tuple[Author, ...],
+        Field(description="Who wrote the pinned fields, newest first.", **keyed("manager", items=16)),
+    ] = ()
     values: Annotated[
         tuple[PinValue, ...],
         Field(
@@ -269,7 +305,27 @@ class QuarantinedVersion(StatusModel):
     version: Annotated[str, Field(max_length=63, description="Its name. Example: `v13`.")]
     digest: Annotated[str, Field(max_length=64, description="sha256 of its pin values.")]
     rollback: Annotated[str, Field(max_length=253, description="The Rollback that put it here.")]
-    until: Annotated[Time, Field(description="When it may be a target again, as Unverified.")]
+    until: Annotated[
+        Time,
+        Field(
+            description="When it may be a target again, as Unverified. A version that is declared Verified stays listed, and Unverified, until it is released."
+        ),
+    ]
+
+
+class ReleasedQuarantine(StatusModel):
+    """A release that was carried out, so that it is not again when the version is quarantined anew."""
+
+    version: Annotated[str, Field(max_length=63, description="The version.")]
+    reason: Annotated[str, Field(max_length=1024, description="The reason that was given.")]
+    rollback: Annotated[
+        str,
+        Field(
+            max_length=253,
+            description="The Rollback that had quarantined it; empty: it was not in quarantine.",
+        ),
+    ] = ""
+    at: Annotated[Time, Field(description="When it was released.")]
 
 
 class FinishedRollback(StatusModel):
@@ -326,6 +382,13 @@ class ModelDeploymentStatus(StatusModel):
     quarantined: Annotated[
         tuple[QuarantinedVersion, ...],
         Field(description="Versions that are no candidates.", **keyed("digest", items=50)),
+    ] = ()
+    released: Annotated[
+        tuple[ReleasedQuarantine, ...],
+        Field(
+            description="Releases of `spec.quarantineReleases` that were carried out.",
+            **keyed("version", items=50),
+        ),
     ] = ()
     conditions: Annotated[
         tuple[Condition, ...],
