@@ -26,7 +26,8 @@ class TriggerMemory:
         streak: bad ticks with no healthy one between them.
         judged_at: the newest tick that was judged (bad or healthy).
         unbroken: whether the newest tick was bad, so that the time to the next bad one counts.
-        taken_at: of the newest measurement that said so, when its samples were taken.
+        sampled_at: the newest bad tick that rested on samples, and not on their absence.
+        taken_at: when the samples were taken of the newest tick that rested on some and asked.
         breaching_since: first bad tick of the running streak or breach.
         open: whether a breach is open: from Breached to Healthy, whatever could not be measured in between.
         consumed_by: the Rollback that this breach caused.
@@ -43,6 +44,7 @@ class TriggerMemory:
     streak: int = 0
     judged_at: datetime | None = None
     unbroken: bool = False
+    sampled_at: datetime | None = None
     taken_at: tuple[float, ...] = ()
     breaching_since: datetime | None = None
     open: bool = False
@@ -108,6 +110,7 @@ def advance(
         # Nobody looked for too long: an unanswered breach must be seen for its whole `for` again.
         memory = _restart_clock(replace(memory, open=memory.consumed_by != ""))
     verdict = judge(trigger, measurement, breached=memory.open)
+    taken_at = measurement.taken_at if _rests_on_samples(measurement) else ()
     if settling:
         after = _settling(memory, measurement, settling)
     elif verdict in _UNJUDGED:
@@ -118,7 +121,7 @@ def advance(
             value=measurement.value,
             unbroken=False,
         )
-    elif memory.clock_runs and _is_repeated(memory, measurement):
+    elif memory.clock_runs and _is_repeated(memory, taken_at):
         after = memory
     elif verdict is Verdict.BREACHING:
         after = _breaching(trigger, memory, measurement, now, may_fire=live)
@@ -127,23 +130,27 @@ def advance(
     return replace(
         after,
         measurement=measurement,
-        taken_at=measurement.taken_at or memory.taken_at,
+        taken_at=taken_at if _rests_on_samples(measurement) else after.taken_at,
         observed_at=now,
         since=memory.since if after.state == memory.state else now,
     )
 
 
-def _is_repeated(memory: TriggerMemory, measurement: Measurement) -> bool:
-    """Whether the measurement rests on the same samples as the tick before: clocks count distinct samples.
+def _rests_on_samples(measurement: Measurement) -> bool:
+    return measurement.verdict in (Verdict.BREACHING, Verdict.HEALTHY)
 
-    Such a tick is passed over as if it had not come. Where the tick before did not ask how old its samples were,
+
+def _is_repeated(memory: TriggerMemory, taken_at: tuple[float, ...]) -> bool:
+    """Whether a tick rests on the same samples as the one before: clocks count distinct samples.
+
+    Such a tick is passed over as if it had not come. Where the tick before did not ask when its samples were taken,
     those that are not newer than that tick were there already.
     """
-    if not measurement.taken_at:
+    if not taken_at:
         return False
     if memory.taken_at:
-        return measurement.taken_at == memory.taken_at
-    return max(measurement.taken_at) <= memory.observed_at.timestamp()
+        return taken_at == memory.taken_at
+    return memory.sampled_at is not None and max(taken_at) <= memory.sampled_at.timestamp()
 
 
 def _settling(memory: TriggerMemory, measurement: Measurement, why: str) -> TriggerMemory:
@@ -172,6 +179,7 @@ def _restart_clock(memory: TriggerMemory) -> TriggerMemory:
         clock=timedelta(0),
         streak=0,
         unbroken=False,
+        sampled_at=None,
         taken_at=(),
         judged_at=None,
         breaching_since=memory.breaching_since if memory.open else None,
@@ -202,6 +210,7 @@ def _breaching(
         clock=clock,
         streak=streak,
         judged_at=now,
+        sampled_at=now if _rests_on_samples(measurement) else memory.sampled_at,
         unbroken=True,
         breaching_since=memory.breaching_since or now,
         open=fired,

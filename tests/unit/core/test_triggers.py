@@ -139,6 +139,41 @@ def test_clocks_count_distinct_samples(story):
     assert letters(memories) == states
 
 
+ASKED_LATER = {
+    "what an earlier streak rested on is forgotten with it": (
+        {"consecutive": 2},
+        [BAD, resting_on(GOOD, 15), BAD, resting_on(BAD, 30)],
+        "PHPP",
+    ),
+    "a tick that was bad by an error saw no sample that could be repeated": (
+        {"consecutive": 2, "onError": "Breach"},
+        [ERROR, resting_on(GOOD, -5)],
+        "PH",
+    ),
+    "a sample that was there at a held tick only is a new one": (
+        {"consecutive": 2},
+        [BAD, LETTERS["l"], resting_on(BAD, 10)],
+        "PLB",
+    ),
+    "ticks that are bad without samples count each": (
+        {"consecutive": 3, "onNoData": "Breach"},
+        [NO_DATA, resting_on(NO_DATA, -60), resting_on(NO_DATA, -60)],
+        "PPB",
+    ),
+}
+
+
+@pytest.mark.parametrize("story", ASKED_LATER)
+def test_a_sample_is_old_when_a_judged_tick_rested_on_it(story):
+    fields, tape, states = ASKED_LATER[story]
+    memory, memories = None, []
+    for tick, measured in enumerate(tape):
+        memory = advance(make_trigger(**fields), memory, measured, now=at(15 * tick), interval=INTERVAL)
+        memories.append(memory)
+
+    assert letters(memories) == states
+
+
 def test_what_was_there_at_a_tick_that_did_not_ask_is_no_new_sample():
     trigger = make_trigger(consecutive=2)
     first = advance(trigger, None, BAD, now=at(20), interval=INTERVAL)
