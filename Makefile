@@ -2,8 +2,8 @@
 PYTHON ?= python3
 READY := $(PYTHON) hack/ready.py
 ARGS ?=
-# Tests wait more than they compute: WORKERS=2 takes two thirds of the time; each worker has a cluster of its own.
-WORKERS ?= 0
+# Tests wait more than they compute, so there are more workers than cores; each has a cluster of its own.
+WORKERS ?= auto
 
 .DEFAULT_GOAL := help
 .PHONY: bench help demo demo-stop test faults realnode check lint types contract generated format clean
@@ -18,7 +18,7 @@ demo-stop: ## End and remove what `make demo KEEP=1` left up
 	@hack/localcluster/localcluster down demo
 
 test: ## Run the tests on a real API server and Prometheus; ARGS="-k name" is passed to pytest
-	@PYTHONHASHSEED=0 $(READY) --tools --times pytest --numprocesses=$(WORKERS) --dist=loadfile $(ARGS)
+	@PYTHONHASHSEED=0 $(READY) --tools --times pytest --numprocesses=$(WORKERS) --dist=worksteal $(ARGS)
 
 realnode: ## The tests that need containers: as root on Debian; docs/how-to/run-on-a-real-node.md
 	@hack/localcluster/localcluster check

@@ -1,5 +1,6 @@
 """The command line of the tests, and the fixtures of `tests/support/fixtures.py`."""
 
+import os
 import signal
 import uuid
 from typing import Any
@@ -36,6 +37,12 @@ __all__ = [
     "service_account_kubeconfig",
 ]
 
+MOST_WORKERS = 6
+BYTES_OF_A_WORKER = 3 * 2**30
+"""A control plane, a Prometheus and some operators, with room to spare."""
+
+LONGEST = "tests/kills/"
+
 PYTEST_KIND_DEFAULT_NAME = "pytest-kind"
 
 
@@ -68,6 +75,20 @@ def pytest_configure(config: pytest.Config) -> None:
     # shell has it ignored, as for background jobs.
     for request_to_stop in (signal.SIGINT, signal.SIGTERM):
         signal.signal(request_to_stop, signal.default_int_handler)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Three workers for two cores, because tests wait most of the time; fewer where there is little memory."""
+    del config
+    cores = len(os.sched_getaffinity(0))
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return max(1, min(cores + cores // 2, MOST_WORKERS, memory // BYTES_OF_A_WORKER))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest tests first: whoever begins with them lets the others have the rest."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
 
 
 @pytest.hookimpl(optionalhook=True)

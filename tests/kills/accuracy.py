@@ -6,6 +6,7 @@ import pykube
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
+from tests.kills.systems import COMPONENTS
 from tests.scenario.world import BAD, GOOD
 
 
@@ -20,7 +21,8 @@ class AccuracyOfWhatRuns:
         yield self._family()
 
     def collect(self) -> Iterator[Metric]:
-        answer = self._api.get(version="apps/v1", url="deployments", timeout=5)
+        only = {"fieldSelector": f"metadata.name={COMPONENTS['model']}"}
+        answer = self._api.get(version="apps/v1", url="deployments", params=only, timeout=5)
         answer.raise_for_status()
         family = self._family()
         for deployment in answer.json()["items"]:

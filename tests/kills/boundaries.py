@@ -52,13 +52,14 @@ class Namer:
             before = self._statuses.get(request.path, {})
             self._statuses[request.path] = after
             return list(dict.fromkeys(_changes(before, after))) or ["what the rollout shows"]
-        if request.dry_run:
-            return ["dry run"]
+        if request.resource == "deployments":
+            what = "dry run" if request.dry_run else "revert"
+            return [f"{what} of {request.path.rsplit('/', 1)[1]}"]
         if request.resource == "controllerrevisions":
             return [f"keep {request.body['data']['version']}"]
         if request.resource == "events":
             return [str((request.body or {}).get("reason", "counted"))]
-        return ["create" if request.method == "POST" else "revert"]
+        return ["create" if request.method == "POST" else "replace"]
 
 
 def boundaries_of(requests: Iterable[Request], preferred: Container[Boundary] = ()) -> list[Boundary]:

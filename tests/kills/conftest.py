@@ -6,23 +6,29 @@ import pykube
 import pytest
 
 from tests.kills.accuracy import AccuracyOfWhatRuns
+from tests.kills.administrator import Administrator
 from tests.kills.trial import Ground
+from tests.support.audit import Audit
 from tests.support.cluster import Cluster
-from tests.support.commands import Helm, Kubectl
-from tests.support.operator import Operators
+from tests.support.commands import Helm
+from tests.support.operator import Operators, chart_rights
 from tests.support.prometheus import Prometheus
 
 
 @pytest.fixture
 def ground(
     cluster: Cluster,
-    kubectl: Kubectl,
     helm: Helm,
     prometheus: Prometheus,
     operators: Operators,
     tmp_path: Path,
 ) -> Ground:
     """A cluster with the CRDs (`operators` brings them) and the metric; each trial makes a namespace in it."""
+    del operators
     api = pykube.HTTPClient(pykube.KubeConfig.from_file(str(cluster.kubeconfig)))
     prometheus.exporter("kills", interval="500ms").registry.register(AccuracyOfWhatRuns(api))
-    return Ground(cluster, kubectl, helm, tmp_path)
+    raw = Administrator(cluster.kubeconfig, "default")
+    if cluster.audit_log is None:
+        pytest.skip(f"the audit log of a cluster in `{cluster.place}` cannot be read from here")
+    quick = Audit(cluster.audit_log, raw.get_raw)
+    return Ground(cluster, chart_rights(helm), tmp_path, quick)

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from tests.kills.boundaries import Boundary, Namer
-from tests.kills.trial import PATIENCE, Trial
+from tests.kills.trial import PATIENCE, Succession, Trial, is_lease
 from tests.support.api_proxy import ApiProxy, Held, Request, Stage
 
 _IDLE = 10.0
@@ -18,16 +18,17 @@ def at(boundary: Boundary) -> Callable[[Request], bool]:
 
 
 class Kill:
-    """SIGKILL while a request is held; the connection breaks, and a new operator starts."""
+    """SIGKILL while a request is held; the connection breaks, and somebody goes on."""
 
-    def __init__(self, boundary: Boundary, stage: Stage) -> None:
+    def __init__(self, boundary: Boundary, stage: Stage, succession: Succession) -> None:
         self.boundary = boundary
         self.stage = stage
+        self.succession = succession
         self._held: Held
 
     def __str__(self) -> str:
         where = "before it is forwarded" if self.stage == "before" else "after it was answered"
-        return f"kill at {self.boundary}, {where}"
+        return f"kill at {self.boundary}, {where}, {self.succession}"
 
     def arm(self, proxy: ApiProxy) -> None:
         self._held = proxy.hold(at(self.boundary), self.stage)
@@ -36,7 +37,7 @@ class Kill:
         self._held.wait(PATIENCE)
         trial.operator.kill()
         self._held.drop()
-        trial.start_operator()
+        trial.succeed()
 
     @property
     def begun(self) -> bool:
@@ -46,15 +47,20 @@ class Kill:
 class RandomKills:
     """SIGKILL some time after a request that is picked by its number, Events included; once or several times."""
 
-    def __init__(self, moments: Sequence[tuple[int, float]]) -> None:
+    def __init__(self, moments: Sequence[tuple[int, float]], succession: Succession) -> None:
         """`moments`: (number of the request, counted from the kill before; seconds after it came)."""
+        self.succession = succession
         self._moments = list(moments)
         self._proxy: ApiProxy
         self._held: Held
         self.kills = 0
 
     def __str__(self) -> str:
-        return "kills at " + ", ".join(f"request +{n} +{1000 * s:.0f} ms" for n, s in self._moments)
+        return (
+            "kills at "
+            + ", ".join(f"request +{n} +{1000 * s:.0f} ms" for n, s in self._moments)
+            + f", {self.succession}"
+        )
 
     def arm(self, proxy: ApiProxy) -> None:
         self._proxy = proxy
@@ -71,7 +77,7 @@ class RandomKills:
             self._held.go_on()
             threading.Event().wait(delay)
             trial.operator.kill()
-            trial.start_operator()
+            trial.succeed()
             self.kills += 1
 
     @property
@@ -81,9 +87,9 @@ class RandomKills:
     def _after(self, number: int) -> Held:
         left = number
 
-        def fits(_: Request) -> bool:
+        def fits(request: Request) -> bool:
             nonlocal left
-            left -= 1
+            left -= not is_lease(request)
             return left <= 0
 
         return self._proxy.hold(fits, "before")

@@ -3,20 +3,18 @@
 Not collected by name; it runs when it is named.
 """
 
-import functools
 import os
 import random
 import time
 
 import pytest
 
-from tests.kills.faults import RandomKills
+from tests.kills.random_moments import random_kills
 from tests.kills.series import run_all, run_clean
 from tests.kills.trial import Ground
 
 pytestmark = [pytest.mark.cluster, pytest.mark.kills, pytest.mark.timeout(0)]
 
-LONGEST_DELAY = 0.2
 MOST_KILLS = 3
 
 
@@ -25,18 +23,12 @@ def test_random_kills_leave_one_whole_rollback(
 ) -> None:
     runs = int(os.environ.get("FAULTS", "100"))
     seed = int(os.environ.get("FAULTS_SEED", random.SystemRandom().randrange(2**32)))
-    chance = random.Random(seed)
     began = time.monotonic()
     clean, bad_pins = run_clean(ground)
 
-    def moments() -> list[tuple[int, float]]:
-        numbers = [chance.randint(1, len(clean.requests)) for _ in range(chance.randint(1, MOST_KILLS))]
-        return [(number, chance.uniform(0, LONGEST_DELAY)) for number in numbers]
-
     failed = 0
-    for verdict in run_all(
-        ground, [functools.partial(RandomKills, moments()) for _ in range(runs)], bad_pins
-    ):
+    kills = random_kills(seed, runs, len(clean.requests), most=MOST_KILLS)
+    for verdict in run_all(ground, kills, bad_pins):
         failed += bool(verdict.wrong)
         with subtests.test(str(verdict.fault)):
             assert not verdict.wrong, verdict.wrong

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 
-from tests.kills.oracle import PinRecords, violations
+from tests.kills.oracle import PinRecords, steps_of, violations
+from tests.kills.systems import COMPONENTS
 from tests.kills.trial import Aftermath, Fault, FaultDidNotHappenError, Ground, Trial
 
-AT_ONCE = int(os.environ.get("KILLS_AT_ONCE", max(4, 2 * (os.cpu_count() or 1))))
+AT_ONCE = int(os.environ.get("KILLS_AT_ONCE", max(4, 3 * (os.cpu_count() or 1))))
 """Trials mostly wait for ticks, so there may be more of them than processors."""
 
 _ATTEMPTS = 3
@@ -34,7 +35,8 @@ def run_clean(ground: Ground) -> tuple[Aftermath, PinRecords]:
     """A run in which nothing goes wrong, and v13's pins as it recorded them; the oracle must be content with it."""
     trial = Trial(ground)
     after = trial.run()
-    bad_pins: PinRecords = after.rollbacks[0]["status"]["steps"][0]["before"]
+    steps = steps_of(after.rollbacks[0])
+    bad_pins: PinRecords = {name: steps[f"revert-{name}"]["before"] for name in COMPONENTS}
     wrong = violations(after, bad_pins)
     assert not wrong, f"a run without a fault: {wrong}\n{trial.logs()}"
     return after, bad_pins
@@ -53,7 +55,8 @@ def run_all(
 def _run_one(ground: Ground, make: Callable[[], Fault], bad_pins: PinRecords) -> Verdict:
     began = time.monotonic()
     for attempt in range(1, _ATTEMPTS + 1):
-        fault, trial, missed = make(), Trial(ground), ""
+        fault, missed = make(), ""
+        trial = Trial(ground, fault.succession)
         try:
             wrong = "\n".join(violations(trial.run(fault), bad_pins))
         except FaultDidNotHappenError as error:

@@ -7,17 +7,19 @@ import pytest
 from tests.kills.boundaries import Boundary
 from tests.kills.faults import at
 from tests.kills.series import run_all, run_clean
-from tests.kills.trial import PATIENCE, Ground, Trial
+from tests.kills.trial import PATIENCE, Ground, Succession, Trial
 from tests.support.api_proxy import ApiProxy, Held, Stage
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.kills, pytest.mark.timeout(600)]
 
-REVERT = Boundary("PATCH", "deployments", "revert")
+REVERT = Boundary("PATCH", "deployments", "revert of features")
 
 
 class Freeze:
-    """Holds the revert at one stage and lets `thaw` say what becomes of it; the operator lives on."""
+    """Holds the first revert at one stage and lets `thaw` say what becomes of it; the operator lives on."""
+
+    succession: Succession = "restart"
 
     def __init__(self, what: str, stage: Stage, thaw: Callable[[Held, Trial], None]) -> None:
         self._what = what
@@ -61,7 +63,7 @@ def deliver_when_given_up(held: Held, _: Trial) -> None:
 def deliver_after_the_second_try(held: Held, trial: Trial) -> None:
     held.wait_abandoned(PATIENCE)
     wait_until(
-        lambda: trial.get("apps/v1", "deployments/recommender")["metadata"]["generation"],
+        lambda: trial.get("apps/v1", "deployments/features")["metadata"]["generation"],
         PATIENCE,
         accept=lambda generation: generation == 3,
         describe="the second try",

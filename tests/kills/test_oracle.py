@@ -1,6 +1,7 @@
 """The oracle and the journal are worth something: each kind of damage is seen, and no write is missed."""
 
 import copy
+import dataclasses
 from collections import Counter
 from collections.abc import Callable
 
@@ -9,6 +10,7 @@ import pytest
 from tests.kills.oracle import violations
 from tests.kills.series import run_clean
 from tests.kills.trial import Aftermath, Ground
+from tests.support.api_proxy import Request
 from tests.support.audit import WRITING_VERBS, Audit
 from tests.support.operator import SERVICE_ACCOUNT
 
@@ -30,12 +32,12 @@ def a_step_left_running(after: Aftermath) -> None:
 
 
 def before_overwritten(after: Aftermath) -> None:
-    step = after.rollbacks[0]["status"]["steps"][0]
+    step = after.rollbacks[0]["status"]["steps"][1]
     step["before"] = step["after"]
 
 
 def the_bad_version_not_kept(after: Aftermath) -> None:
-    after.revisions[:] = [r for r in after.revisions if r["data"]["version"] != "v13"]
+    after.revisions[:] = [r for r in after.revisions if not r["data"]["version"].startswith("v13")]
 
 
 def no_evidence(after: Aftermath) -> None:
@@ -71,18 +73,52 @@ def a_breach_still_open(after: Aftermath) -> None:
 
 
 def the_bad_version_live(after: Aftermath) -> None:
-    container = after.deployment["spec"]["template"]["spec"]["containers"][0]
+    container = after.deployments["router"]["spec"]["template"]["spec"]["containers"][0]
     container["image"] = container["image"].replace("v12", "v13")
 
 
 def a_spec_written_twice(after: Aftermath) -> None:
-    after.deployment["metadata"]["generation"] += 1
+    after.deployments["router"]["metadata"]["generation"] += 1
+
+
+def reverts(after: Aftermath) -> list[Request]:
+    return [r for r in after.requests if r.resource == "deployments" and r.code == 200 and not r.dry_run]
 
 
 def a_second_patch_accepted(after: Aftermath) -> None:
-    after.requests.append(
-        next(r for r in after.requests if r.resource == "deployments" and r.code == 200 and not r.dry_run)
-    )
+    after.requests.append(reverts(after)[0])
+
+
+def a_step_before_its_dependency(after: Aftermath) -> None:
+    early = reverts(after)[-1]
+    after.requests.remove(early)
+    after.requests.insert(after.requests.index(reverts(after)[0]), early)
+
+
+def replicas_written(after: Aftermath) -> None:
+    reverts(after)[0].body.append({"op": "replace", "path": "/spec/replicas", "value": 1})
+
+
+def replicas_changed(after: Aftermath) -> None:
+    after.deployments["features"]["spec"]["replicas"] += 1
+
+
+def a_write_elsewhere(after: Aftermath) -> None:
+    after.audit.append(dataclasses.replace(after.audit[0], namespace="kube-system"))
+
+
+def something_deleted(after: Aftermath) -> None:
+    after.audit.append(dataclasses.replace(after.audit[0], verb="delete"))
+
+
+def a_write_that_the_journal_lacks(after: Aftermath) -> None:
+    after.audit.append(next(e for e in after.audit if e.resource == "deployments"))
+
+
+def the_last_component_first(after: Aftermath) -> None:
+    last = next(e for e in reversed(after.audit) if e.resource == "deployments")
+    after.audit.remove(last)
+    after.audit.insert(0, last)
 
 
 DAMAGES: list[Callable[[Aftermath], None]] = [
@@ -102,6 +138,13 @@ DAMAGES: list[Callable[[Aftermath], None]] = [
     the_bad_version_live,
     a_spec_written_twice,
     a_second_patch_accepted,
+    a_step_before_its_dependency,
+    replicas_written,
+    replicas_changed,
+    a_write_elsewhere,
+    something_deleted,
+    a_write_that_the_journal_lacks,
+    the_last_component_first,
 ]
 
 
@@ -117,7 +160,7 @@ def test_the_oracle_sees_each_damage_and_the_journal_each_write(
         with subtests.test(damage.__name__):
             assert violations(damaged, bad_pins)
 
-    namespace = clean.deployment["metadata"]["namespace"]
+    namespace = clean.system["metadata"]["namespace"]
     logged = audit.since(mark, user=f"system:serviceaccount:{namespace}:{SERVICE_ACCOUNT}")
     in_log = Counter(
         (e.verb, "/".join(filter(None, [e.resource, e.subresource])))

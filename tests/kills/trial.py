@@ -7,51 +7,60 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
-import pykube
 import requests
+import yaml
 
-from tests.scenario import systems
+from tests.kills import systems
+from tests.kills.administrator import Administrator
 from tests.support.api_proxy import ApiProxy, Request
+from tests.support.audit import Audit, AuditEvent
 from tests.support.cluster import Cluster
-from tests.support.commands import Helm, Kubectl
-from tests.support.identity import service_account_kubeconfig
-from tests.support.operator import SERVICE_ACCOUNT, OperatorProcess, Operators, grant_rights
+from tests.support.operator import ANY_NAMESPACE, SERVICE_ACCOUNT, OperatorProcess, Operators
 from tests.support.waiting import wait_until
 
 OURS = "modelrollback.dev/v1alpha1"
 PATIENCE = 180.0
 """Seconds for each leg of a trial: generous, because the machine may be busy with other things."""
 QUIET_TICKS = 3
-LOOK_SECONDS = 0.25
+LOOK_SECONDS = 0.5
 _EVALUATIONS = "model_rollback_evaluations_total"
+
+Succession = Literal["restart", "takeover"]
+"""Who goes on after a kill: a new process, or a second replica that stood by."""
 
 
 @dataclass(frozen=True)
 class Ground:
-    """What the trials of a run share."""
+    """What the trials of a run share. `rights`: the chart's, for a namespace that `ANY_NAMESPACE` stands for."""
 
     cluster: Cluster
-    kubectl: Kubectl
-    helm: Helm
+    rights: str
     folder: Path
+    audit: Audit
 
 
 @dataclass(frozen=True)
 class Aftermath:
-    """Everything that the oracle looks at, as the API server says it, and the journal of mutating requests."""
+    """Everything that the oracle looks at: the objects, the journal of mutating requests, and the audit log.
+
+    `deployments`: by name. `audit`: what the operator's ServiceAccount wrote, Events and Leases left out.
+    """
 
     rollbacks: list[dict[str, Any]]
     system: dict[str, Any]
     policy: dict[str, Any]
-    deployment: dict[str, Any]
+    deployments: dict[str, dict[str, Any]]
     revisions: list[dict[str, Any]]
     requests: list[Request] = field(repr=False)
+    audit: list[AuditEvent] = field(repr=False)
 
 
 class Fault(Protocol):
     """What goes wrong."""
+
+    succession: Succession
 
     def arm(self, proxy: ApiProxy) -> None:
         """Called before the operator starts."""
@@ -69,14 +78,15 @@ class FaultDidNotHappenError(AssertionError):
 
 
 class Trial:
-    """`run` plays one breach to its end. `operator` is the process that runs now."""
+    """`run` plays one breach to its end. `operator` is the process that decides now."""
 
-    def __init__(self, ground: Ground) -> None:
+    def __init__(self, ground: Ground, succession: Succession = "restart") -> None:
         self._ground = ground
+        self._succession = succession
         self.namespace = f"kill-{uuid.uuid4().hex[:8]}"
         self._folder = ground.folder / self.namespace
         self._folder.mkdir()
-        self._api = pykube.HTTPClient(pykube.KubeConfig.from_file(str(ground.cluster.kubeconfig)))
+        self._admin = Administrator(ground.cluster.kubeconfig, self.namespace)
         self._started: list[OperatorProcess] = []
         self._quiet_since: tuple[OperatorProcess | None, int, float] = (None, 0, 0.0)
         self._operators: Operators
@@ -84,12 +94,13 @@ class Trial:
 
     @property
     def operator(self) -> OperatorProcess:
-        """The process started last."""
-        return self._started[-1]
+        """The oldest process that lives: the leader, where there is a standby."""
+        return next((p for p in self._started if p.process.poll() is None), self._started[-1])
 
-    def start_operator(self) -> None:
-        """A new process; nobody waits for it here."""
-        self._started.append(self._operators.start(kubeconfig=self._through_proxy, wait=False))
+    def succeed(self) -> None:
+        """Somebody goes on after a kill: a new process, unless one stands by. Nobody waits for it here."""
+        if all(process.process.poll() is not None for process in self._started):
+            self._start()
 
     def logs(self, lines: int = 60) -> str:
         """The last lines of each operator's log."""
@@ -107,32 +118,33 @@ class Trial:
         Raises:
             FaultDidNotHappenError: the run was over first.
         """
+        mark = self._ground.audit.mark()
         with self._prepared() as proxy:
             if fault is not None:
                 fault.arm(proxy)
-            self.start_operator()
+            self._start()
+            if self._succession == "takeover":
+                self._start()
             happening = _Happening(fault, self)
             self._until(lambda: self._has_verified("v12"), happening, "v12 to be Verified")
-            self._ground.kubectl.apply(systems.deployment("v13"), namespace=self.namespace)
+            self._admin.apply(*systems.deployments("v13"))
             self._until(lambda: self._is_quiet(proxy), happening, "the Rollback to be finished, and quiet")
             if fault is not None:
                 if not fault.begun:
                     raise FaultDidNotHappenError(f"the moment of {fault} never came")
                 self._until(lambda: happening.over, happening, f"{fault} to be over")
                 self._until(lambda: self._is_quiet(proxy), happening, f"quiet after {fault}")
-            return self._aftermath(proxy)
+            return self._aftermath(proxy, mark)
 
     @contextmanager
     def _prepared(self) -> Iterator[ApiProxy]:
-        kubectl, helm = self._ground.kubectl, self._ground.helm
         with ExitStack() as stack:
-            kubectl("create", "namespace", self.namespace)
-            stack.callback(kubectl, "delete", "namespace", self.namespace, "--wait=false")
-            grant_rights(helm, kubectl, self.namespace)
-            kubeconfig = service_account_kubeconfig(kubectl, self.namespace, SERVICE_ACCOUNT, self._folder)
-            kubectl.apply(
-                [systems.deployment("v12"), _model_deployment(), _policy(self.namespace)],
-                namespace=self.namespace,
+            # Nobody deletes it: that would cost more than the trial, and the cluster ends with the test run.
+            self._admin.create_namespace()
+            self._admin.apply(*yaml.safe_load_all(self._ground.rights.replace(ANY_NAMESPACE, self.namespace)))
+            kubeconfig = self._admin.write_kubeconfig(SERVICE_ACCOUNT, self._folder)
+            self._admin.apply(
+                *systems.deployments("v12"), systems.model_deployment(), systems.policy(self.namespace)
             )
             proxy = stack.enter_context(ApiProxy(kubeconfig))
             self._through_proxy = proxy.write_kubeconfig(self._folder / "proxy.kubeconfig")
@@ -142,16 +154,17 @@ class Trial:
             stack.callback(self._end_operators)
             yield proxy
 
+    def _start(self) -> None:
+        elects = self._succession == "takeover"
+        self._started.append(self._operators.start(kubeconfig=self._through_proxy, elects=elects, wait=False))
+
     def _end_operators(self) -> None:
         for process in self._started:
             process.kill()
 
     def get(self, version: str, url: str) -> dict[str, Any]:
         """One object or list of the namespace, as the administrator sees it."""
-        answer = self._api.get(version=version, namespace=self.namespace, url=url, timeout=20)
-        answer.raise_for_status()
-        found: dict[str, Any] = answer.json()
-        return found
+        return self._admin.get(version, url)
 
     def _has_verified(self, version: str) -> bool:
         status = self.get(OURS, "modeldeployments/recommender").get("status", {})
@@ -159,7 +172,7 @@ class Trial:
 
     def _is_quiet(self, proxy: ApiProxy) -> bool:
         """The Rollback is finished, the lock is cleared, and the operator of now has ticked on since its last write."""
-        process, writes = self.operator, len(proxy.requests)
+        process, writes = self.operator, sum(not is_lease(r) for r in proxy.requests)
         *known, since = self._quiet_since
         if known != [process, writes] or since == 0 or not self._is_finished():
             self._quiet_since = (process, writes, self._evaluations(process))
@@ -178,9 +191,9 @@ class Trial:
     def _until(self, look: Callable[[], bool], happening: "_Happening", describe: str) -> None:
         def looked() -> bool:
             happening.complain()
-            code = self.operator.process.poll()
-            if code not in {None, -signal.SIGKILL}:
-                raise RuntimeError(f"the operator ended by itself with code {code}")
+            codes = {process.process.poll() for process in self._started} - {None, -signal.SIGKILL}
+            if codes:
+                raise RuntimeError(f"an operator ended by itself with code {codes}")
             return look()
 
         wait_until(
@@ -193,15 +206,25 @@ class Trial:
             return process.metric(_EVALUATIONS)
         return 0.0
 
-    def _aftermath(self, proxy: ApiProxy) -> Aftermath:
+    def _aftermath(self, proxy: ApiProxy, mark: int) -> Aftermath:
+        user = f"system:serviceaccount:{self.namespace}:{SERVICE_ACCOUNT}"
+        written = self._ground.audit.writes_since(mark, user=user)
         return Aftermath(
             rollbacks=self.get(OURS, "rollbacks")["items"],
             system=self.get(OURS, "modeldeployments/recommender"),
             policy=self.get(OURS, "rollbackpolicies/recommender"),
-            deployment=self.get("apps/v1", "deployments/recommender"),
+            deployments={
+                name: self.get("apps/v1", f"deployments/{name}") for name in systems.COMPONENTS.values()
+            },
             revisions=self.get("apps/v1", "controllerrevisions")["items"],
-            requests=list(proxy.requests),
+            requests=[r for r in proxy.requests if not is_lease(r)],
+            audit=[e for e in written if e.resource not in {"events", "leases"}],
         )
+
+
+def is_lease(request: Request) -> bool:
+    """Renewals come at the pace of the clock: they are no moments of a rollback."""
+    return request.resource == "leases"
 
 
 class _Happening:
@@ -224,17 +247,3 @@ class _Happening:
     def complain(self) -> None:
         if self._error is not None:
             raise self._error
-
-
-def _model_deployment() -> systems.Manifest:
-    return systems.model_deployment(stabilizeFor="0s", verifiedAfter="1s")
-
-
-def _policy(namespace: str) -> systems.Manifest:
-    """No cooldown: if a second Rollback does not come, that is because the breach is answered."""
-    return systems.policy(
-        namespace,
-        validation={"settle": "0s", "duration": "1s"},
-        guards={"cooldown": "0s"},
-        execution={"stepTimeout": "120s"},
-    )

@@ -117,6 +117,8 @@ def shop(
     port = urlsplit(cluster.prometheus_url).port
     values = {
         "image": {"repository": repository, "tag": tag, "pullPolicy": "Never"},
+        "replicas": 1,
+        "leaderElection": {"enabled": False},
         "watchNamespaces": [namespace],
         "metricsSources": {"default": {"url": f"http://{node.machine}:{port}", "timeout": "2s"}},
         "probes": {"resolve": [f"recommender.{namespace}.svc:{PORT}={address}:{PORT}"]},

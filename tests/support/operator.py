@@ -7,8 +7,6 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -20,6 +18,7 @@ import yaml
 
 from tests.support import places
 from tests.support.commands import Helm, Kubectl
+from tests.support.forked import ForkedModule
 from tests.support.waiting import wait_until
 
 CHART = places.ROOT / "charts/model-rollback-operator"
@@ -31,28 +30,30 @@ def grant_rights(helm: Helm, kubectl: Kubectl, namespace: str, *values: str) -> 
     if "modelrollback.dev" not in kubectl("get", "customresourcedefinitions", "--output=name"):
         kubectl("apply", "--server-side", f"--filename={places.ROOT / 'crds'}")
         kubectl("wait", "--for=condition=Established", f"--filename={places.ROOT / 'crds'}")
-    kubectl.apply(
-        _rights(helm.program, tuple(helm.environment.items()), values).replace(_ANY, namespace),
-        namespace=namespace,
-    )
+    kubectl.apply(chart_rights(helm, *values).replace(ANY_NAMESPACE, namespace), namespace=namespace)
 
 
-_ANY = "namespace-of-the-test"
+ANY_NAMESPACE = "namespace-of-the-test"
+
+
+def chart_rights(helm: Helm, *values: str) -> str:
+    """The manifests of these rights, for a namespace that ANY_NAMESPACE stands for. `values`: of the chart."""
+    return _rights(helm.program, tuple(helm.environment.items()), values)
 
 
 @cache
 def _rights(program: Path, environment: tuple[tuple[str, str], ...], values: tuple[str, ...]) -> str:
-    """The chart's rights for one namespace, rendered once for a test run."""
+    """Rendered once for a test run."""
     return Helm(program, dict(environment))(
         "template",
         "operator",
         CHART,
         "--set",
-        f"watchNamespaces={{{_ANY}}}",
+        f"watchNamespaces={{{ANY_NAMESPACE}}}",
         *(f"--set={value}" for value in values),
         "--show-only=templates/rbac.yaml",
         "--show-only=templates/serviceaccount.yaml",
-        namespace=_ANY,
+        namespace=ANY_NAMESPACE,
     )
 
 
@@ -60,8 +61,9 @@ def _rights(program: Path, environment: tuple[tuple[str, str], ...], values: tup
 class OperatorProcess:
     """One running operator. `stop` is SIGTERM, `kill` is SIGKILL."""
 
-    process: subprocess.Popen[bytes]
+    process: ForkedModule
     log: Path
+    _url: str = ""
 
     @property
     def pid(self) -> int:
@@ -80,9 +82,11 @@ class OperatorProcess:
     @property
     def url(self) -> str:
         """Of `/healthz`, `/readyz` and `/metrics`."""
-        started = next((line for line in self.lines() if line.get("event") == "operator started"), None)
-        assert started is not None, f"the operator has not started: {self.log.read_text()[-2000:]}"
-        return f"http://127.0.0.1:{started['port']}"
+        if not self._url:
+            started = next((line for line in self.lines() if line.get("event") == "operator started"), None)
+            assert started is not None, f"the operator has not started: {self.log.read_text()[-2000:]}"
+            self._url = f"http://127.0.0.1:{started['port']}"
+        return self._url
 
     def wait_ready(self) -> "OperatorProcess":
         """Until it watches; fails at once, with its log, when it has ended."""
@@ -172,14 +176,12 @@ class Operators:
             )
         )
         log = self._folder / f"operator-{number}.log"
-        with log.open("wb") as sink:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "model_rollback", "--config", str(configuration)],
-                env={**os.environ, "KUBECONFIG": str(kubeconfig or self._kubeconfig), "PYTHONSAFEPATH": "1"},
-                stdin=subprocess.DEVNULL,
-                stdout=sink,
-                stderr=subprocess.STDOUT,
-            )
+        process = ForkedModule(
+            "model_rollback",
+            ["--config", str(configuration)],
+            {**os.environ, "KUBECONFIG": str(kubeconfig or self._kubeconfig)},
+            log,
+        )
         started = OperatorProcess(process, log)
         self.running.append(started)
         return started.wait_ready() if wait else started
