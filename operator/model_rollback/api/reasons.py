@@ -81,3 +81,7 @@ class Reason(StrEnum):
     NOT_READY = "NotReady"
     NOTHING_VERIFIED = "NothingVerified"
     NOT_EXTERNALLY_MANAGED = "NotExternallyManaged"
+
+    # Review of a finished Rollback
+    REVIEWED = "Reviewed"
+    REVIEW_INCOMPLETE = "ReviewIncomplete"

@@ -268,6 +268,6 @@ class Executor:
 
 
 def _same_decision(one: RollbackSpec, other: RollbackSpec) -> bool:
-    """Whether two specs differ at most in what people want of them, and in the words of the reason."""
-    asked = {"intent", "intent_at", "on_abort", "reason"}
+    """Whether two specs differ at most in what people want and say of them, and in the words of the reason."""
+    asked = {"intent", "intent_at", "on_abort", "reason", "review"}
     return one.model_dump(exclude=asked) == other.model_dump(exclude=asked)

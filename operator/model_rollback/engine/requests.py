@@ -1,4 +1,5 @@
-"""Rollbacks that no run moves: those of people that wait for the lock, Undo of finished ones, and orphans."""
+"""Rollbacks that no run moves: those of people that wait for the lock, finished ones that are undone or reviewed,
+and orphans."""
 
 from datetime import timedelta
 from typing import Protocol
@@ -9,6 +10,7 @@ from model_rollback.api.reasons import Reason
 from model_rollback.api.v1alpha1 import RollbackStatus
 from model_rollback.core import machine
 from model_rollback.core.machine import Phase, phase_of
+from model_rollback.core.review import reviewed
 from model_rollback.engine import lock
 from model_rollback.engine.closing import close, tell_result
 from model_rollback.engine.context import World
@@ -41,13 +43,16 @@ class Requests:
         self._waiting: dict[Key, dict[str, RollbackEntry]] = {}
 
     def concerns(self, body: Object) -> bool:
-        """Whether somebody must look at a Rollback that does not run here: it is unfinished, or asked for something."""
+        """Whether somebody must look at a Rollback that does not run here: it is unfinished, or people said something."""
         status, spec = body.get("status") or {}, body.get("spec") or {}
         if not status.get("result"):
             return True
-        if spec.get("intent") != "Undo":
+        if spec.get("intent") != "Undo" and "review" not in spec:
             return False
-        return _asked(RollbackEntry(body))
+        rollback = RollbackEntry(body)
+        return (spec.get("intent") == "Undo" and _asked(rollback)) or self._reviewed(
+            rollback
+        ) != rollback.status
 
     async def look(self, body: Object) -> None:
         """One Rollback, until the API server let it be answered."""
@@ -80,7 +85,13 @@ class Requests:
         waiting = sorted(self._waiting.get(key, {}).values(), key=lambda r: (r.created_at, r.ref.name))
         return waiting[0].ref if waiting else None
 
+    def _reviewed(self, rollback: RollbackEntry) -> RollbackStatus:
+        return reviewed(rollback.status, rollback.spec.review, at=self._world.clock.now())
+
     async def _look(self, rollback: RollbackEntry) -> None:
+        await write_status(self._world.objects, rollback, lambda _: self._reviewed(rollback))
+        if rollback.status.result and not _asked(rollback):
+            return
         key = (rollback.ref.namespace, rollback.spec.model_deployment_ref.name)
         try:
             ref = ObjectRef(rollback.ref.api_version, "ModelDeployment", *key)

@@ -502,6 +502,21 @@ MANUAL: Final = {
     **{f"spec.{field}": ABSENT for field in ("targetVersion", "targetDigest", "fromVersion", "fromDigest")},
 }
 
+REVIEW: Final = {
+    "rootCause": "the export left the scaling step out",
+    "impact": "11 minutes of poor recommendations",
+    "learnings": ["offline accuracy does not see skew"],
+    "improvements": [
+        {
+            "description": "serve-time check of the scaler",
+            "owner": "ml",
+            "dueDate": "2026-02-01",
+            "state": "Open",
+        }
+    ],
+    "policyUpdated": "for: 5m became 2m",
+}
+
 ROLLBACKS: Final = (
     Row("a Rollback", R),
     Row("a Rollback with an intent time", R, {"spec.intentAt": "2026-01-05T10:00:00.123Z"}),
@@ -522,6 +537,13 @@ ROLLBACKS: Final = (
     Row("a digest in capitals", R, {"spec.fromDigest": "9C41" * 16}, "fromDigest"),
     Row("a short digest", R, {"spec.fromDigest": "9c41"}, "fromDigest"),
     Row("an unknown onAbort", R, {"spec.onAbort": "Restart"}, "onAbort"),
+    Row("a review", R, {"spec.review": REVIEW}),
+    Row("a review that is begun", R, {"spec.review": {"impact": "nobody noticed"}}),
+    Row("an improvement without words", R, {"spec.review": {"improvements": [{"description": ""}]}}, "description"),
+    Row("an improvement due some day", R,
+        {"spec.review": {"improvements": [{"description": "x", "dueDate": "soon"}]}}, "dueDate"),
+    Row("an improvement in a state of its own", R,
+        {"spec.review": {"improvements": [{"description": "x", "state": "Later"}]}}, "state"),
 )  # fmt: skip
 
 OBJECTS: Final = (*MODEL_DEPLOYMENTS, *ROLLBACK_POLICIES, *ROLLBACKS)

@@ -20,6 +20,7 @@ from model_rollback.api.types import (
 )
 from model_rollback.api.v1alpha1.meta import Column, KindInfo, LocalRef, ObjectMeta
 from model_rollback.api.v1alpha1.probe import Probe
+from model_rollback.api.v1alpha1.review import Review
 from model_rollback.api.v1alpha1.target import Target
 from model_rollback.api.v1alpha1.trigger import Trigger
 
@@ -88,7 +89,8 @@ class RequestedBy(ApiModel):
 
 
 class RollbackSpec(ApiModel):
-    """The decision. Immutable but for what people want of it: `intent`, `intentAt`, `onAbort`."""
+    """The decision. Immutable but for what people want of it and say of it: `intent`, `intentAt`, `onAbort`,
+    `review`."""
 
     cel_rules: ClassVar[tuple[CelRule, ...]] = (
         *(rule(_unchanged(field), f"{field} is immutable") for field in IMMUTABLE),
@@ -156,6 +158,12 @@ class RollbackSpec(ApiModel):
             description="On Abort: `Restore` what was before, in reverse order, or `Leave` everything as it is."
         ),
     ] = "Restore"
+    review: Annotated[
+        Review | None,
+        Field(
+            description="What people learned from it; may be written and changed at any time. Example: `{rootCause: The export left the scaling step out, learnings: [Offline accuracy does not see skew]}`."
+        ),
+    ] = None
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -403,7 +411,7 @@ class RollbackStatus(StatusModel):
     conditions: Annotated[
         tuple[Condition, ...],
         Field(
-            description="`Planned`, `Reverted`, `Validated`, `Halted`, `Complete`, `IntentAccepted`.",
+            description="`Planned`, `Reverted`, `Validated`, `Halted`, `Complete`, `IntentAccepted`, `Reviewed`.",
             **keyed("type", items=16),
         ),
     ] = ()
