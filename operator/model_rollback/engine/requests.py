@@ -43,7 +43,7 @@ class Requests:
         self._waiting: dict[Key, dict[str, RollbackEntry]] = {}
 
     def concerns(self, body: Object) -> bool:
-        """Whether somebody must look at a Rollback that does not run here: it is unfinished, or people said something."""
+        """Whether somebody must look at a Rollback that does not run here: it is unfinished, or people spoke."""
         status, spec = body.get("status") or {}, body.get("spec") or {}
         if not status.get("result"):
             return True
