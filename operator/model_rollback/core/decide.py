@@ -219,7 +219,8 @@ def _metrics_available(
     How many others are blind is said when it begins, and not written anew whenever that number changes.
     """
     unknown = {n for n, m in o.triggers.items() if m.measurement is not None and m.measurement.blind}
-    blind = [t for t in triggers if t.state in ("Error", "NoData", "Stale")]
+    alone = {n for n, m in o.triggers.items() if m.measurement is not None and m.measurement.unrivalled}
+    blind = [t for t in triggers if t.state in ("Error", "NoData", "Stale") and t.name not in alone]
     blind += [t for t in triggers if t.state in ("LowTraffic", "Settling") and t.name in unknown]
     if blind:
         first = next((t for t in blind if t.state == "Error"), blind[0])

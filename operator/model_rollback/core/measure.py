@@ -42,6 +42,7 @@ class Measurement:
         baseline: what the value was compared with; empty unless the breach is relative.
         recovering: why a breach is not over although the value is not bad (`recoverAt`); empty: nothing is in the way.
         blind: nothing could be judged because nothing could be measured.
+        unrivalled: it was measured, and there is no version yet to compare it with.
         notes: warnings and infos that came with the answers.
     """
 
@@ -53,6 +54,7 @@ class Measurement:
     baseline: str = ""
     recovering: str = ""
     blind: bool = False
+    unrivalled: bool = False
     notes: tuple[str, ...] = ()
 
 
@@ -209,8 +211,8 @@ def _baselines(
     trigger: Trigger, question: Question | None, answers: Answers
 ) -> tuple[Sample, ...] | Measurement:
     if question is None:
-        return _no_data(
-            "there is no baseline: the version that would be put back is not known, or was never live"
+        return Measurement(
+            Verdict.NO_DATA, "", "there is no version that was live before to compare with", unrivalled=True
         )
     answer = answers[question]
     if isinstance(answer, MetricsError):

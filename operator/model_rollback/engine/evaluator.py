@@ -344,14 +344,19 @@ def _acting(policy: PolicyEntry) -> set[str]:
 
 
 def _is_healthy(policy: PolicyEntry, now: datetime) -> bool:
-    """Whether every Rollback trigger was measured lately and found healthy; `onNoData: Healthy` is no measurement."""
+    """Whether every Rollback trigger was measured lately and found healthy; `onNoData: Healthy` is no measurement.
+
+    A version that there is no other to compare with is as good as anybody can tell (docs/decisions/0005).
+    """
     policy.catch_up()
     memories = [policy.memories.get(name) for name in _acting(policy)]
     return all(
         m is not None
-        and m.state == "Healthy"
         and m.measurement is not None
-        and m.measurement.verdict is Verdict.HEALTHY
+        and (
+            (m.state == "Healthy" and m.measurement.verdict is Verdict.HEALTHY)
+            or (m.measurement.unrivalled and not m.open)
+        )
         and now - m.observed_at <= _freshness(policy)
         for m in memories
     )
