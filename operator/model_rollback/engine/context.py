@@ -10,7 +10,7 @@ from model_rollback.api.group import API_VERSION
 from model_rollback.api.reasons import Reason
 from model_rollback.api.v1alpha1 import RollbackStatus
 from model_rollback.api.v1alpha1.component import Component
-from model_rollback.api.v1alpha1.rollback import Procedure, Step
+from model_rollback.api.v1alpha1.rollback import PlannedTarget, Procedure, Step
 from model_rollback.core import machine
 from model_rollback.core.machine import phase_of
 from model_rollback.core.pins import PinValues, Values
@@ -131,8 +131,17 @@ class Context:
     @property
     def served(self) -> str:
         """What the version that is put back calls itself when a probe asks."""
-        now = next((t for t in self.status.targets if t.version == self.status.to_version), None)
+        now = self._tried
         return now.served if now is not None and now.served else self.status.to_version
+
+    @property
+    def target_seen(self) -> datetime | None:
+        """When the version that is put back was last live before."""
+        return self._tried.last_seen if self._tried is not None else None
+
+    @property
+    def _tried(self) -> PlannedTarget | None:
+        return next((t for t in self.status.targets if t.version == self.status.to_version), None)
 
     def now(self) -> datetime:
         """The clock's time."""

@@ -346,7 +346,7 @@ def _acting(policy: PolicyEntry) -> set[str]:
 def _is_healthy(policy: PolicyEntry, now: datetime) -> bool:
     """Whether every Rollback trigger was measured lately and found healthy; `onNoData: Healthy` is no measurement.
 
-    A version that there is no other to compare with is as good as anybody can tell (docs/decisions/0005).
+    A version that there is no other to compare with is as good as anybody can tell (docs/decisions/0006).
     """
     policy.catch_up()
     memories = [policy.memories.get(name) for name in _acting(policy)]

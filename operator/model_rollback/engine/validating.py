@@ -59,6 +59,7 @@ class Validating:
                 version=c.served,
                 procedure=c.procedure,
                 began=began,
+                target_seen=c.target_seen,
                 target=self._target,
                 sources=c.world.sources_for(c.system.ref.namespace),
                 http=c.world.http,

@@ -9,6 +9,7 @@ from model_rollback.api.v1alpha1.rollback import PlannedTarget, Step
 from model_rollback.core import candidates, plan
 from model_rollback.core.paths import PathError
 from model_rollback.core.pins import PinValues, Values, declare_over, show_all, version_digest
+from model_rollback.core.versions import find_recorded
 from model_rollback.engine import revisions
 from model_rollback.engine.store import SystemEntry
 from model_rollback.engine.tracker import read_pins
@@ -76,8 +77,10 @@ async def way_to(
     steps = plan.make_steps(system.spec.components, shown(live), shown(wanted), attempt=attempt)
     if len(steps) == 1:
         return NoWay(f"{target.version} is what runs now already", there_already=True)
+    recorded = find_recorded(system.status, target.digest)
     entry = PlannedTarget(
         version=target.version,
+        last_seen=recorded.last_seen if recorded is not None else None,
         digest=identity_of(wanted),
         attempt=attempt,
         revision=await revisions.keep(objects, system, target.version, wanted),

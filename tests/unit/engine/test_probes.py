@@ -82,6 +82,7 @@ def around(**fields):
         "version": "v12",
         "procedure": make_procedure(),
         "began": at(60),
+        "target_seen": None,
         "target": lambda name: TARGET if name == "model" else None,
         "sources": {},
         "http": FakeHttp(),

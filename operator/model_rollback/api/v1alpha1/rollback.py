@@ -197,6 +197,12 @@ class PlannedTarget(StatusModel):
         str,
         Field(max_length=63, description="What it calls itself when a probe asks, once it is tried."),
     ] = ""
+    last_seen: Annotated[
+        Time | None,
+        Field(
+            description="When it was last live before, once it is tried: a trigger that compares with the target compares with its measurements of then."
+        ),
+    ] = None
     message: Annotated[Text, Field(description="Why it was given up, or passed over.")] = ""
 
 

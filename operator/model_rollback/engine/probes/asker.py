@@ -18,6 +18,7 @@ class Surroundings:
         version: what the target calls itself when it is asked.
         uid: of the Rollback.
         began: when this validation began; a repeated one begins anew and asks anew.
+        target_seen: when the version that is put back was last live before; None: never.
         target: component → its target; None for a component that there is not.
     """
 
@@ -26,6 +27,7 @@ class Surroundings:
     version: str
     procedure: Procedure
     began: datetime
+    target_seen: datetime | None
     target: Callable[[str], ObjectRef | None]
     sources: Mapping[str, MetricsSource]
     http: HttpProbes

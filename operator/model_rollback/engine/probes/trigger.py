@@ -24,7 +24,11 @@ class Recovery:
     async def ask(self, round_: Round) -> ProbeAnswer:
         """See `Asker`."""
         procedure, trigger = self._around.procedure, self._trigger
-        questions = questions_of(trigger, clock_runs=self._memory is not None and self._memory.clock_runs)
+        questions = questions_of(
+            trigger,
+            clock_runs=self._memory is not None and self._memory.clock_runs,
+            target_seen=self._around.target_seen,
+        )
         answers = await ask_all(self._around.sources, procedure.metrics_source, questions, round_.now)
         memory = self._memory = advance(
             trigger,
