@@ -65,6 +65,7 @@ class Validating:
                 http=c.world.http,
                 logs=c.world.logs,
                 objects=c.world.objects,
+                writer=c.writer,
             )
         )
         self._next_round = began + c.procedure.settle

@@ -28,6 +28,7 @@ from tests.unit.core.builders import (
 GONE = LiveTarget("model", problem="Deployment model does not exist in namespace shop", missing=True)
 
 
+LOGS = {"name": "quiet", "logs": {"component": "server", "pattern": "oom"}}
 ARGO = "Argo CD application shop"
 REFUSE = make_policy(ownership={"onExternalManager": "Refuse"})
 CHRISTMAS = {"schedule": "0 0 5 1 *", "duration": "48h", "timeZone": "Europe/London"}
@@ -66,6 +67,11 @@ BLOCKED = {
         {"policy": None, "problem": "spec.triggers: too short"},
         Reason.INVALID_SPEC,
         "spec.triggers: too short",
+    ),
+    "a probe of an unknown component": (
+        {"policy": make_policy(validation={"probes": [LOGS]})},
+        Reason.INVALID_SPEC,
+        "spec.validation.probes.0.logs.component: the ModelDeployment has no component 'server'; it has model",
     ),
     "no ModelDeployment": (
         {"system": None, "problem": "ModelDeployment recommender does not exist in this namespace"},

@@ -90,6 +90,7 @@ def around(**fields):
         "objects": FakeObjects(deployment()),
         **fields,
     }
+    given.setdefault("writer", given["objects"])
     return Surroundings(**given)
 
 
@@ -316,6 +317,13 @@ async def test_the_job_belongs_to_the_rollback_and_is_told_the_version():
     ]
     assert (pod["restartPolicy"], pod["serviceAccountName"]) == ("Never", "default")
     assert pod["automountServiceAccountToken"] is False
+
+
+async def test_a_job_is_created_by_the_account_that_the_modeldeployment_names():
+    operator, account = Jobs(), Jobs()
+    await make(SMOKE, around(objects=operator, writer=account)).ask(moment())
+
+    assert (operator.created, len(account.created)) == ([], 1)
 
 
 async def test_three_failed_jobs_fail_the_probe_and_a_new_process_finds_them():

@@ -19,6 +19,7 @@ class Surroundings:
         uid: of the Rollback.
         began: when this validation began; a repeated one begins anew and asks anew.
         target_seen: when the version that is put back was last live before; None: never.
+        writer: who creates what a probe needs, which is the account that the ModelDeployment names, if it names one.
         target: component → its target; None for a component that there is not.
     """
 
@@ -33,6 +34,7 @@ class Surroundings:
     http: HttpProbes
     logs: PodLogs
     objects: Objects
+    writer: Objects
 
     @property
     def namespace(self) -> str:

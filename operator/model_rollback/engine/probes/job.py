@@ -41,7 +41,7 @@ class Job:
         try:
             job = await self._around.objects.get(ref)
         except NotFound:
-            await self._around.objects.create(ref, self._manifest(ref))
+            await self._around.writer.create(ref, self._manifest(ref))
             return ProbeAnswer("Unknown", "started", f"Job {ref.name} was started")
         if not self._is_ours(job):
             return ProbeAnswer("Unknown", ref.name, f"{ref} was not made for this Rollback; delete it")
