@@ -1,0 +1,103 @@
+"""The lock of the one active Rollback: who gets it, and what is counted when it is given back."""
+
+import pytest
+
+from model_rollback.api.v1alpha1 import ModelDeploymentStatus
+from model_rollback.engine import lock
+from model_rollback.engine.store import RollbackEntry, SystemEntry
+from model_rollback.ports import ObjectRef
+from tests.unit.api.objects import MODEL_DEPLOYMENT, ROLLBACK, with_fields
+from tests.unit.core.builders import NOW, at, make_status
+from tests.unit.engine.api_server import Cluster
+
+SYSTEM = ObjectRef("modelrollback.dev/v1alpha1", "ModelDeployment", "shop", "recommender")
+NAME = ROLLBACK["metadata"]["name"]
+STATUS = make_status()
+JUDGED = {"episode": STATUS.episode, "attempt": STATUS.attempt, "digest": STATUS.current_digest}
+
+
+def stored(status: ModelDeploymentStatus) -> tuple[Cluster, SystemEntry]:
+    body = with_fields(
+        MODEL_DEPLOYMENT,
+        {
+            "metadata": {"name": "recommender", "namespace": "shop", "uid": "u", "resourceVersion": "7"},
+            "status": status.model_dump(mode="json", by_alias=True, exclude_none=True),
+        },
+    )
+    return Cluster((SYSTEM, body)), SystemEntry(body)
+
+
+def written(cluster: Cluster) -> ModelDeploymentStatus:
+    return ModelDeploymentStatus.model_validate(cluster.objects[SYSTEM]["status"])
+
+
+def rollback(**spec: str) -> RollbackEntry:
+    metadata = {"name": NAME, "namespace": "shop", "uid": "r", "resourceVersion": "1"}
+    changes = {f"spec.{key}": value for key, value in spec.items()}
+    body = with_fields(ROLLBACK, {"metadata": metadata, "status": {"result": "Succeeded"}, **changes})
+    return RollbackEntry(body)
+
+
+async def test_the_lock_is_taken_once_and_taking_it_again_changes_nothing():
+    cluster, system = stored(STATUS)
+
+    await lock.acquire(cluster, system, NAME, **JUDGED)
+    await lock.acquire(cluster, system, NAME, **JUDGED)
+
+    assert written(cluster).active_rollback == NAME
+    assert cluster.writes == [SYSTEM]
+
+
+@pytest.mark.parametrize(
+    ("status", "judged"),
+    [
+        (STATUS.model_copy(update={"active_rollback": "recommender-other"}), JUDGED),
+        (STATUS, {**JUDGED, "episode": 6}),
+        (STATUS, {**JUDGED, "attempt": 9}),
+        (STATUS, {**JUDGED, "digest": "00" * 32}),
+    ],
+    ids=["held by another", "of another episode", "of another attempt", "another version runs"],
+)
+async def test_the_lock_is_refused(status, judged):
+    cluster, system = stored(status)
+
+    with pytest.raises(lock.LockHeld):
+        await lock.acquire(cluster, system, NAME, **judged)
+
+    assert cluster.writes == []
+
+
+async def test_of_two_that_saw_it_free_one_gets_the_lock():
+    cluster, first = stored(STATUS)
+    _, second = stored(STATUS)
+
+    await lock.acquire(cluster, first, "recommender-first", **JUDGED)
+    with pytest.raises(lock.LockHeld):
+        await lock.acquire(cluster, second, "recommender-second", **JUDGED)
+
+    assert written(cluster).active_rollback == "recommender-first"
+
+
+async def test_giving_the_lock_back_counts_the_attempt_and_remembers_the_result_in_one_write():
+    cluster, system = stored(STATUS.model_copy(update={"active_rollback": NAME}))
+
+    await lock.release(cluster, system, rollback(fromDigest=STATUS.current_digest), finished_at=NOW)
+    await lock.release(cluster, system, rollback(fromDigest=STATUS.current_digest), finished_at=at(60))
+
+    after = written(cluster)
+    assert (after.active_rollback, after.attempt) == ("", STATUS.attempt + 1)
+    assert [(r.name, r.finished_at) for r in after.last_rollbacks] == [(NAME, NOW)]
+    assert cluster.writes == [SYSTEM]
+
+
+async def test_what_was_rolled_back_from_is_quarantined_and_verified_no_longer():
+    cluster, system = stored(STATUS)
+    (v12,) = STATUS.history
+
+    assert await lock.quarantine(cluster, system, NAME, "v12", v12.digest, until=at(3600))
+    assert not await lock.quarantine(cluster, system, NAME, "v12", v12.digest, until=at(7200))
+
+    after = written(cluster)
+    assert [(q.version, q.until) for q in after.quarantined] == [("v12", at(3600))]
+    assert [v.safe for v in after.history] == ["Unverified"]
+    assert after.last_verified_version == ""
