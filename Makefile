@@ -6,7 +6,7 @@ ARGS ?=
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: bench help demo demo-stop test faults realnode check lint types contract generated format clean
+.PHONY: bench mutate help demo demo-stop test faults realnode check lint types contract generated format clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ realnode: ## The tests that need containers: as root on Debian; docs/how-to/run-
 
 faults: ## Kill the operator at random moments, up to three times in a run; FAULTS=1000 runs instead of 100
 	@$(READY) --tools --times pytest tests/kills/random_kills.py $(ARGS)
+
+mutate: ## Take each guard and gate away in turn and show its tests turning red; ARGS="word" picks some
+	@PYTHONPATH=.:operator $(READY) python -m hack.mutate $(ARGS)
 
 check: lint types contract generated ## Everything that needs no cluster: the four targets below
 

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any, Final, get_args, get_origin
 
 import plugin  # beside this script
+import safety
 from prometheus_client.metrics_core import Metric
 from pydantic import BaseModel
 from pydantic.alias_generators import to_camel
@@ -328,6 +329,7 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
         "presets.md": presets,
         "target-kinds.md": target_kinds_page,
         "kubectl-rollback.md": lambda: plugin.commands(table),
+        "../explanation/safety.md": lambda: safety.page(table),
         "policy-tests.md": lambda: plugin.policy_tests(table),
     }
 )

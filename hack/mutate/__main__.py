@@ -1,4 +1,5 @@
-"""Applies each mutant in a scratch copy and runs its tests there; exit code 1 when one survives or cannot be applied.
+"""Takes each guard away in a scratch copy and runs its tests there; exit code 1 when a mutant survives or cannot be
+applied.
 
     python -m hack.mutate [--jobs N] [WORD]      only mutants whose guard or file has WORD in it
 
@@ -7,93 +8,21 @@ The tests that are named are run without any mutant first: a test that is red an
 
 import argparse
 import os
-import shutil
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from queue import SimpleQueue
-from typing import Final
 
-from hack.mutate.table import ROOT, Mutant, TableError, load
-
-COPIED: Final = ("operator", "tests", "hack", "crds", "charts", "docs", "examples", "pyproject.toml")
-PATIENCE: Final = 300
-PASSED, FAILED = 0, 1
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What came of one mutant; `problem` is empty when its tests turned red. `red`: the first test that did."""
-
-    mutant: Mutant
-    problem: str
-    red: str
-    seconds: float
-
-
-class Scratch:
-    """A copy of the checkout that may be spoilt. Sources are compared with their bytecode by hash, not by time."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        for name in COPIED:
-            source, target = ROOT / name, folder / name
-            if source.is_dir():
-                shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
-            else:
-                shutil.copy(source, target)
-        compiling = [sys.executable, "-m", "compileall", "-q", "--invalidation-mode", "checked-hash"]
-        subprocess.run([*compiling, "operator", "tests", "hack"], cwd=folder, check=True)
-
-    def test(self, selections: Sequence[str]) -> tuple[int, str]:
-        """pytest's exit code and output."""
-        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0"}
-        options = ["-q", "-x", "-p", "no:cacheprovider", "--no-header", "--tb=line", "--hypothesis-seed=0"]
-        answer = subprocess.run(
-            [sys.executable, "-m", "pytest", *options, *selections],
-            cwd=self.folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
-        return answer.returncode, answer.stdout + answer.stderr
-
-    def judge(self, mutant: Mutant) -> Outcome:
-        """Spoils the copy, tests it, and mends it."""
-        began = time.monotonic()
-        file = self.folder / mutant.file
-        source = file.read_text(encoding="utf-8") if file.is_file() else ""
-        found = source.count(mutant.text)
-        if found != 1:
-            return Outcome(
-                mutant, f"cannot be applied: its text stands {found} times in {mutant.file}", "", 0
-            )
-        try:
-            file.write_text(source.replace(mutant.text, mutant.replacement), encoding="utf-8")
-            code, output = self.test(mutant.tests)
-        finally:
-            file.write_text(source, encoding="utf-8")
-        problem = {PASSED: "survives: its tests pass without the guard", FAILED: ""}.get(
-            code, f"breaks the tests instead of failing them (pytest's exit code {code}):\n{output[-2000:]}"
-        )
-        return Outcome(mutant, problem, _first_red(output), time.monotonic() - began)
-
-
-def _first_red(output: str) -> str:
-    reds = [line.removeprefix("FAILED ") for line in output.splitlines() if line.startswith("FAILED ")]
-    return reds[0].partition(" - ")[0] if reds else ""
+from hack.mutate.scratch import FAILED, NEVER_ENDED, PASSED, Run, Scratch, preload
+from hack.mutate.table import Mutant, TableError, drift, load
 
 
 def main(arguments: list[str] | None = None) -> int:
     """0: every mutant was noticed; 1: one was not, or could not be applied, or the tests are red without any."""
-    parser = argparse.ArgumentParser(prog="make mutate", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="make mutate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--jobs", type=int, default=min(4, os.cpu_count() or 1))
     parser.add_argument("word", nargs="?", default="")
     options = parser.parse_args(arguments)
@@ -102,45 +31,73 @@ def main(arguments: list[str] | None = None) -> int:
     except TableError as error:
         print(f"mutate: {error}", file=sys.stderr)
         return 1
+    for problem in (p for m in mutants for p in drift(m)):
+        print(f"mutate: the table must follow the code: {problem}", file=sys.stderr)
     began = time.monotonic()
+    preload()
     with tempfile.TemporaryDirectory(prefix="mutate-") as folder:
-        scratches: SimpleQueue[Scratch] = SimpleQueue()
-        for number in range(options.jobs):
-            scratches.put(Scratch(Path(folder) / str(number)))
-        if not _is_green_without(scratches, mutants):
+        scratches = [Scratch(Path(folder) / str(number)) for number in range(options.jobs)]
+        if not _is_green(scratches[0], mutants):
             return 1
-        survivors = _judge_all(scratches, mutants, options.jobs)
+        survivors = _judge_all(scratches, mutants)
     noticed = len(mutants) - survivors
     print(f"{noticed} of {len(mutants)} mutants turned their tests red ({time.monotonic() - began:.0f} s)")
     return int(survivors > 0)
 
 
-def _is_green_without(scratches: "SimpleQueue[Scratch]", mutants: Sequence[Mutant]) -> bool:
-    scratch = scratches.get()
-    code, output = scratch.test(list(dict.fromkeys(t for m in mutants for t in m.tests)))
-    scratches.put(scratch)
-    if code != PASSED:
-        print(f"mutate: the tests are not green without any mutant:\n{output[-4000:]}", file=sys.stderr)
-    return code == PASSED
+def _is_green(scratch: Scratch, mutants: Sequence[Mutant]) -> bool:
+    run = scratch.start(list(dict.fromkeys(t for m in mutants for t in m.tests)))
+    while not run.is_over():
+        time.sleep(0.02)
+    if run.code != PASSED:
+        print(f"mutate: the tests are not green without any mutant:\n{_end_of(run)}", file=sys.stderr)
+    return run.code == PASSED
 
 
-def _judge_all(scratches: "SimpleQueue[Scratch]", mutants: Sequence[Mutant], jobs: int) -> int:
-    def judge(mutant: Mutant) -> Outcome:
-        scratch = scratches.get()
-        try:
-            return scratch.judge(mutant)
-        finally:
-            scratches.put(scratch)
-
-    survivors = 0
-    with ThreadPoolExecutor(jobs) as pool:
-        for outcome in pool.map(judge, mutants):
-            law = f"law {outcome.mutant.law}" if outcome.mutant.law else "-"
-            word = "SURVIVES" if outcome.problem else "red"
-            print(f"{word:<9}{law:<6} {outcome.mutant.guard}", flush=True)
-            print(f"{'':<16}{outcome.problem or f'{outcome.red} ({outcome.seconds:.1f} s)'}", flush=True)
-            survivors += bool(outcome.problem)
+def _judge_all(scratches: Sequence[Scratch], mutants: Sequence[Mutant]) -> int:
+    """How many survive. Each copy has one mutant at a time."""
+    left, survivors = list(mutants), 0
+    under_way: dict[Scratch, tuple[Mutant, Run]] = {}
+    while left or under_way:
+        for scratch in scratches:
+            if scratch not in under_way and left:
+                mutant = left.pop(0)
+                problem = scratch.spoil(mutant)
+                if problem:
+                    survivors += _tell(mutant, problem, "")
+                else:
+                    under_way[scratch] = (mutant, scratch.start(mutant.tests))
+            elif scratch in under_way and under_way[scratch][1].is_over():
+                mutant, run = under_way.pop(scratch)
+                scratch.mend()
+                survivors += _tell(mutant, *_verdict(run))
+        time.sleep(0.02)
     return survivors
+
+
+def _verdict(run: Run) -> tuple[str, str]:
+    """Why the mutant was not noticed, or empty; and the first test that turned red."""
+    if run.code == FAILED:
+        reds = [
+            line for line in run.log.read_text(errors="replace").splitlines() if line.startswith("FAILED ")
+        ]
+        return "", reds[0].removeprefix("FAILED ").partition(" - ")[0] if reds else "a fixture failed"
+    if run.code == PASSED:
+        return "survives: its tests pass without the guard", ""
+    how = "they did not end" if run.code == NEVER_ENDED else f"pytest's exit code {run.code}"
+    return f"breaks its tests instead of failing them ({how}):\n{_end_of(run)}", ""
+
+
+def _end_of(run: Run) -> str:
+    return run.log.read_text(errors="replace")[-3000:]
+
+
+def _tell(mutant: Mutant, problem: str, red: str) -> bool:
+    law = f"law {mutant.law}" if mutant.law else ""
+    print(
+        f"{'SURVIVES' if problem else 'red':<9}{law:<6} {mutant.guard}\n{'':<16}{problem or red}", flush=True
+    )
+    return bool(problem)
 
 
 if __name__ == "__main__":

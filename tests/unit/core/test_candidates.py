@@ -354,3 +354,18 @@ def test_a_candidate_carries_what_is_needed_to_put_it_back():
     assert find("v9", "", spec, status) is None
     assert find("v12", ran.digest, spec, status) == ran
     assert find("v12", "0" * 64, spec, status) is None
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        {"model": {"template": "sha256:1"}},
+        {"model": {"image": "shop/recommender:v12"}, "ranker": {"image": "r:1"}},
+    ],
+    ids=["another pin", "a component that is gone"],
+)
+def test_a_version_that_does_not_fit_the_components_is_not_put_back(shown):
+    choice = choose(LAST_VERIFIED, make_system(), make_status("v13", recorded("v12", shown)), now=NOW)
+
+    assert choice.candidate is None
+    assert choice.why == "v12: recorded with other components or pins than there are now"

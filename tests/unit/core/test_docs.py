@@ -24,6 +24,7 @@ PAGES = (
     "rollback-states.md",
     "settings.md",
     "metrics.md",
+    "../explanation/safety.md",
 )
 
 
@@ -41,6 +42,7 @@ def checkout(tmp_path):
     """A folder with the pages as they are committed."""
     for name in PAGES:
         (tmp_path / "docs/reference").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "docs/explanation").mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / "docs/reference" / name, tmp_path / "docs/reference" / name)
     return tmp_path
 

@@ -31,7 +31,7 @@ def cluster(pins=BAD, *, ready=True, **metadata):
 
 
 def runner(objects):
-    return StepRunner(objects, Clock(), "shop", "recommender-1a2b3c4d5e", 3)
+    return StepRunner(objects, objects, Clock(), "shop", "recommender-1a2b3c4d5e", 3)
 
 
 async def advance(objects, step):
