@@ -55,6 +55,7 @@ class Reason(StrEnum):
     ROLLBACK_ABORTED = "RollbackAborted"
     ROLLBACK_DENIED = "RollbackDenied"
     ROLLBACK_UNDONE = "RollbackUndone"
+    STEP_NOTIFIES = "StepNotifies"
     STEP_FAILED = "StepFailed"
     NEXT_TARGET = "NextTarget"
     ESCALATED = "Escalated"

@@ -104,6 +104,9 @@ EVENTS: Final[Mapping[Reason, EventKind]] = MappingProxyType(
         ),
         Reason.ROLLBACK_DENIED: EventKind("It ended with result Denied.", "Rollback", _REVERTING, True),
         Reason.ROLLBACK_UNDONE: EventKind("It ended with result Undone.", "Rollback", _REVERTING, True),
+        Reason.STEP_NOTIFIES: EventKind(
+            "A step of the policy tells people how far the Rollback is.", "Notify", _REVERTING
+        ),
         Reason.STEP_FAILED: EventKind(
             "A step failed while others run; they are let finish and no new one begins.",
             "Revert",

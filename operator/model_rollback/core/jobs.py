@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
-from model_rollback.api.group import ANNOTATION_ROLLBACK
+from model_rollback.api.group import ANNOTATION_ROLLBACK, API_VERSION
 
+_VERSION: Final = "MODEL_ROLLBACK_VERSION"
 _KEPT_FOR: Final = timedelta(hours=1)
 """A Job that its owner's time-to-live would delete sooner could be gone before anybody saw how it ended."""
 
@@ -80,3 +81,45 @@ def is_ours(job: Mapping[str, Any], rollback: str) -> bool:
     """Whether it was made for that Rollback."""
     annotations = job["metadata"].get("annotations") or {}
     return bool(annotations.get(ANNOTATION_ROLLBACK) == rollback)
+
+
+def from_template(
+    template: Mapping[str, Any], name: str, rollback: str, uid: str, *, limit: timedelta, version: str
+) -> dict[str, Any]:
+    """The Job of a step that a policy writes out, owned by the Rollback so that it goes with the record.
+
+    Args:
+        limit: how long it may run.
+        version: what it is told to be put back.
+    """
+    owner = {"apiVersion": API_VERSION, "kind": "Rollback", "name": rollback, "uid": uid}
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": name,
+            "annotations": {ANNOTATION_ROLLBACK: rollback},
+            "ownerReferences": [owner],
+        },
+        "spec": {
+            "backoffLimit": 0,
+            "activeDeadlineSeconds": max(1, limit // timedelta(seconds=1)),
+            "template": inside(template, version),
+        },
+    }
+
+
+def inside(template: Mapping[str, Any], version: str) -> dict[str, Any]:
+    """The template as `api.v1alpha1.pod_limits` lets it pass, with what it must be set explicitly."""
+    spec = template["spec"]
+    told = {"name": _VERSION, "value": version}
+    return {
+        **template,
+        "spec": {
+            **spec,
+            "containers": [{**c, "env": [told, *(c.get("env") or ())]} for c in spec["containers"]],
+            "restartPolicy": "Never",
+            "serviceAccountName": "default",
+            "automountServiceAccountToken": False,
+        },
+    }

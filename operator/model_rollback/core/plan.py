@@ -7,6 +7,7 @@ from datetime import timedelta
 from model_rollback.api.group import LABEL_APP_VERSION
 from model_rollback.api.v1alpha1.component import Component
 from model_rollback.api.v1alpha1.model_deployment import ModelDeploymentSpec
+from model_rollback.api.v1alpha1.policy_step import PolicyStep
 from model_rollback.api.v1alpha1.probe import Probe, ReadinessProbe
 from model_rollback.api.v1alpha1.rollback import PlannedTarget, Procedure, Step
 from model_rollback.api.v1alpha1.trigger import Trigger
@@ -48,11 +49,16 @@ def make_steps(
     wanted: Mapping[str, Mapping[str, str]],
     *,
     attempt: int = 1,
+    listed: Sequence[PolicyStep] = (),
 ) -> tuple[Step, ...]:
     """One Revert for each component whose live pins differ from the wanted ones, its Reprocess, then Validate.
 
     A Revert waits for those of all components behind its `dependsOn`, also through components that do not differ;
-    the others run side by side. `attempt`: which target of the Rollback this is; the names of its steps say so.
+    the others run side by side.
+
+    Args:
+        attempt: which target of the Rollback this is; the names of its steps say so.
+        listed: the procedure as a policy writes it out: one step after the other, without Reverts of what is there.
     """
     suffix = "" if attempt == 1 else f"-{attempt}"
     behind = _behind(components)
@@ -62,6 +68,8 @@ def make_steps(
         if c.name in wanted and any(live.get(c.name, {}).get(pin) != v for pin, v in wanted[c.name].items())
     ]
     by_name = {c.name: c for c in components}
+    if listed:
+        return _listed_steps(listed, by_name, differing, suffix, attempt)
     steps: list[Step] = []
     last: dict[str, str] = {}
     for name in differing:
@@ -71,6 +79,49 @@ def make_steps(
         last[name] = made[-1].name
     done = tuple(last.values())
     return (*steps, Step(name=f"{VALIDATE}{suffix}", action="Validate", depends_on=done, attempt=attempt))
+
+
+def _listed_steps(
+    listed: Sequence[PolicyStep],
+    components: Mapping[str, Component],
+    differing: Sequence[str],
+    suffix: str,
+    attempt: int,
+) -> tuple[Step, ...]:
+    """Nothing but Validate when nothing differs: then there is nothing that a Job could prepare."""
+    steps: list[Step] = []
+    for written in listed if differing else listed[-1:]:
+        before = (steps[-1].name,) if steps else ()
+        if written.component is None:
+            timeout = written.job.timeout if written.job is not None else None
+            given = {"action": written.action, "attempt": attempt, "depends_on": before, "timeout": timeout}
+            steps.append(Step.model_validate({"name": f"{written.name}{suffix}", **given}))
+        elif written.component in differing:
+            component = components[written.component]
+            first, *rest = _steps_of(component, before, suffix, attempt)
+            named = {"name": f"{written.name}{suffix}", "timeout": written.timeout}
+            steps.append(first.model_copy(update=named))
+            steps += [s.model_copy(update={"depends_on": (named["name"],)}) for s in rest]
+    return tuple(steps)
+
+
+def problem_of_steps(listed: Sequence[PolicyStep], components: Sequence[Component]) -> str:
+    """Why a written procedure does not fit the ModelDeployment; empty when it does."""
+    if not listed:
+        return ""
+    known = {c.name: c for c in components}
+    reverted = [s.component for s in listed if s.component is not None]
+    unknown = [name for name in reverted if name not in known]
+    if unknown:
+        return f"spec.steps revert {', '.join(unknown)}, which the ModelDeployment does not have"
+    left = [name for name in known if name not in reverted]
+    if left:
+        return f"spec.steps must revert every component; {', '.join(left)} is missing"
+    for number, name in enumerate(reverted):
+        late = [d for d in known[name].depends_on if d in reverted[number:]]
+        if late:
+            return f"spec.steps revert {name} before {', '.join(late)}, which it depends on"
+    return ""
 
 
 def _steps_of(component: Component, waits_for: tuple[str, ...], suffix: str, attempt: int) -> list[Step]:
@@ -110,6 +161,7 @@ def resolve_procedure(policy: Policy, breached: Sequence[str]) -> Procedure:
     named = {p.trigger for p in probes if p.trigger is not None}
     triggers = tuple(t for t in policy.triggers if t.name in named)
     return Procedure(
+        steps=tuple(policy.steps),
         step_timeout=policy.execution.step_timeout,
         on_failure=policy.execution.on_failure,
         on_validation_failure=validation.on_failure,

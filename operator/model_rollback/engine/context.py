@@ -10,6 +10,7 @@ from model_rollback.api.group import API_VERSION
 from model_rollback.api.reasons import Reason
 from model_rollback.api.v1alpha1 import RollbackStatus
 from model_rollback.api.v1alpha1.component import Component
+from model_rollback.api.v1alpha1.probe import JobProbe
 from model_rollback.api.v1alpha1.rollback import PlannedTarget, Procedure, Step
 from model_rollback.core import machine
 from model_rollback.core.machine import phase_of
@@ -127,6 +128,14 @@ class Context:
             rollback.ref.name,
             rollback.uid,
         )
+
+    def job_of(self, step: Step) -> JobProbe:
+        """What a Job step runs, as the procedure writes it."""
+        name = step.name.removesuffix(f"-{step.attempt}") if step.attempt > 1 else step.name
+        job = next((s.job for s in self.procedure.steps if s.name == name), None)
+        if job is None:
+            raise RuntimeError(f"{self.rollback.ref}: the procedure has no job for step {step.name}")
+        return job
 
     @property
     def served(self) -> str:

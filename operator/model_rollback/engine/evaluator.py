@@ -17,6 +17,7 @@ from model_rollback.core import decide as deciding
 from model_rollback.core.brake import NO_BRAKE, Brake
 from model_rollback.core.gates import Observation
 from model_rollback.core.measure import Verdict, measure
+from model_rollback.core.plan import make_steps
 from model_rollback.core.questions import Answers, Questions, needs_target, questions_of
 from model_rollback.core.settling import settling
 from model_rollback.core.triggers import TriggerMemory, advance, consume, is_open, restore
@@ -227,7 +228,8 @@ class Evaluator:
         now: datetime,
     ) -> deciding.Decision:
         if start.observe_only:
-            message = f"would roll back {system.status.current_version} to {start.candidate.version}: {start.reason}"
+            way = f"would roll back {system.status.current_version} to {start.candidate.version}"
+            message = f"{way}: {start.reason}. Steps: {', '.join(_steps(policy, system, start))}"
             self._announcer.tell(Reason.WOULD_ROLL_BACK, message, self._concerned(policy, system))
             return decision
         name = await self._starter.start(policy, system, start)
@@ -341,6 +343,15 @@ def _acting(policy: PolicyEntry) -> set[str]:
     if policy.spec is None:
         return set(policy.memories) or {""}
     return {t.name for t in policy.spec.triggers if t.action == "Rollback"}
+
+
+def _steps(policy: PolicyEntry, system: SystemEntry, start: deciding.Start) -> list[str]:
+    """The names of the steps that a plan would have now."""
+    if system.spec is None or policy.spec is None:
+        return []
+    live = {t.component: dict(t.pins or {}) for t in system.targets}
+    listed = policy.spec.steps
+    return [s.name for s in make_steps(system.spec.components, live, start.candidate.values, listed=listed)]
 
 
 def _is_healthy(policy: PolicyEntry, now: datetime) -> bool:

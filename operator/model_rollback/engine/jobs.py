@@ -1,11 +1,13 @@
 """Steps that run a Job and wait for it: exactly one for each step, whatever crashes and whichever answer is lost."""
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
 from model_rollback.api.reasons import Reason
+from model_rollback.api.v1alpha1.probe import JobProbe
 from model_rollback.api.v1alpha1.rollback import Procedure, Step
-from model_rollback.core.jobs import from_cron_job, is_ours, job_name, state_of
+from model_rollback.core.jobs import from_cron_job, from_template, is_ours, job_name, state_of
 from model_rollback.engine.steps import Outcome, Progress, failed, failure, or_timed_out
 from model_rollback.errors import ClusterError, Conflict, NotFound
 from model_rollback.ports import Clock, Object, ObjectRef, Objects
@@ -13,8 +15,12 @@ from model_rollback.ports import Clock, Object, ObjectRef, Objects
 _POLL = timedelta(seconds=2)
 
 
+Body = Callable[[str], Awaitable[Object]]
+"""The Job of a name; asked for only when there is none yet."""
+
+
 class JobRunner:
-    """Runs the steps of one Rollback that are Jobs made from a CronJob."""
+    """Runs the steps of one Rollback that are Jobs."""
 
     def __init__(
         self, reader: Objects, writer: Objects, clock: Clock, namespace: str, rollback: str, uid: str
@@ -26,31 +32,55 @@ class JobRunner:
         self._rollback = rollback
         self._uid = uid
 
-    async def dry_run(self, step: Step, cron_job: Object) -> None:
+    async def try_reprocess(self, step: Step, cron_job: Object) -> None:
         """Asks the API server whether it would take the Job that the reverted CronJob makes; raises ClusterError."""
         ref = self._ref(step, cron_job["metadata"]["name"])
         await self._writer.create(ref, from_cron_job(cron_job, ref.name, self._rollback), dry_run=True)
 
-    async def advance(self, step: Step, cron_job: ObjectRef, procedure: Procedure) -> Progress:
-        """Takes the step one move further: begin, create, wait."""
+    async def try_job(self, step: Step, job: JobProbe, version: str) -> None:
+        """Asks the API server whether it would take the Job of a written step; raises ClusterError."""
+        ref = self._ref(step, step.name)
+        await self._writer.create(ref, self._body(job, ref.name, version), dry_run=True)
+
+    async def reprocess(self, step: Step, cron_job: ObjectRef, procedure: Procedure) -> Progress:
+        """Takes a Reprocess one move further: begin, create, wait."""
+
+        async def body(name: str) -> Object:
+            return from_cron_job(await self._reader.get(cron_job), name, self._rollback)
+
+        return await self._advance(step, self._ref(step, cron_job.name), body, procedure)
+
+    async def job(self, step: Step, job: JobProbe, version: str, procedure: Procedure) -> Progress:
+        """Takes a written Job one move further. `version`: what it is told to be put back."""
+
+        async def body(name: str) -> Object:
+            return self._body(job, name, version)
+
+        return await self._advance(step, self._ref(step, step.name), body, procedure)
+
+    def _body(self, job: JobProbe, name: str, version: str) -> Object:
+        return from_template(
+            job.template, name, self._rollback, self._uid, limit=job.timeout, version=version
+        )
+
+    async def _advance(self, step: Step, ref: ObjectRef, body: Body, procedure: Procedure) -> Progress:
         if step.state == "Pending":
             began = {"state": "Running", "started_at": self._clock.now(), "message": ""}
             return Progress(Outcome.CHANGED, began)
         try:
-            progress = await self._move(step, cron_job)
+            progress = await self._move(step, ref, body)
         except ClusterError as error:
             progress = failure(error)
         return or_timed_out(step, procedure, progress, self._clock.now())
 
-    async def _move(self, step: Step, cron_job: ObjectRef) -> Progress:
-        ref = self._ref(step, cron_job.name)
+    async def _move(self, step: Step, ref: ObjectRef, body: Body) -> Progress:
         try:
             job = await self._reader.get(ref)
         except NotFound:
             if step.written_at is not None:
                 said = f"Job {ref.name} vanished before anybody saw how it ended"
                 return failed(Reason.JOB_FAILED, said)
-            return await self._create(ref, cron_job)
+            return await self._create(ref, body)
         if not is_ours(job, self._rollback):
             return failed(Reason.CONFLICT, f"Job {ref.name} is there, but this Rollback did not make it")
         if step.written_at is None:
@@ -67,10 +97,10 @@ class JobRunner:
             return Progress(Outcome.CHANGED, ended)
         return Progress(Outcome.WAIT, message=state.message, look_again=_POLL)
 
-    async def _create(self, ref: ObjectRef, cron_job: ObjectRef) -> Progress:
-        body = from_cron_job(await self._reader.get(cron_job), ref.name, self._rollback)
+    async def _create(self, ref: ObjectRef, body: Body) -> Progress:
+        made = await body(ref.name)
         try:
-            await self._writer.create(ref, body)
+            await self._writer.create(ref, made)
         except Conflict:
             return Progress(Outcome.WAIT, message=f"Job {ref.name} is there already", look_again=_POLL)
         return self._created(ref)

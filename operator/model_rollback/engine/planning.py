@@ -1,12 +1,13 @@
 """Makes the plan of one Rollback from what runs now, and keeps both versions whole before anything is touched."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from model_rollback.api.reasons import Reason
 from model_rollback.api.v1alpha1.model_deployment import ModelDeploymentSpec
+from model_rollback.api.v1alpha1.policy_step import PolicyStep
 from model_rollback.api.v1alpha1.rollback import MAX_TARGETS, PlannedTarget, Procedure, Step
 from model_rollback.api.v1alpha1.target import Target
 from model_rollback.core import candidates, machine, plan, versions
@@ -55,6 +56,9 @@ async def make(
     if policy is None or policy.spec is None:
         said = f"RollbackPolicy {spec.policy_ref.name} is gone or invalid, and there was no plan yet."
         return _never(rollback, Reason.INVALID_SPEC, said)
+    problem = plan.problem_of_steps(policy.spec.steps, system.spec.components)
+    if problem:
+        return _never(rollback, Reason.INVALID_SPEC, problem)
     live = await read_values(objects, system)
     if live is None:
         return _never(rollback, Reason.TARGETS_MISSING, "a target disappeared before the plan was made.")
@@ -73,7 +77,7 @@ async def make(
         "service_account_name": system.spec.service_account_name or "",
     }
     procedure = procedure.model_copy(update=resolved)
-    way = await way_to(objects, writer, system, target, live, attempt=1)
+    way = await way_to(objects, writer, system, target, live, attempt=1, listed=procedure.steps)
     if isinstance(way, NoWay):
         if way.there_already:
             return Made(superseded=way.why)
@@ -197,7 +201,9 @@ async def next_target(
         if planned.attempt or planned.message:
             continue
         ranked_now, attempt = may.get(planned.version), len(tried) + 1
-        way = await _way_to_planned(objects, writer, system, planned, ranked_now, live, attempt)
+        way = await _way_to_planned(
+            objects, writer, system, planned, ranked_now, live, attempt, status.procedure.steps
+        )
         if isinstance(way, Way):
             targets[index] = way.entry
             fields = {
@@ -219,6 +225,7 @@ async def _way_to_planned(
     ranked: candidates.Ranked | None,
     live: Values,
     attempt: int,
+    listed: Sequence[PolicyStep],
 ) -> Way | str:
     """The way to a target whose turn has come, or why it is passed over."""
     if ranked is None or ranked.candidate is None:
@@ -227,7 +234,7 @@ async def _way_to_planned(
         return ranked.why_not
     if ranked.candidate.revision and ranked.candidate.digest != planned.digest:
         return "another version has its name now"
-    way = await way_to(objects, writer, system, ranked.candidate, live, attempt=attempt)
+    way = await way_to(objects, writer, system, ranked.candidate, live, attempt=attempt, listed=listed)
     return way if isinstance(way, Way) else way.why
 
 

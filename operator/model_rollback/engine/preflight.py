@@ -34,6 +34,18 @@ class Preflight:
             Unavailable: the API server could not be asked.
         """
         c = self.context
+        for step in c.steps("Job"):
+            try:
+                await c.job_runner.try_job(step, c.job_of(step), c.served)
+            except Unavailable:
+                raise
+            except ClusterError as error:
+                refused = failure(error)
+                return Obstacle(refused.reason, refused.message)
+        return await self._check_reverts()
+
+    async def _check_reverts(self) -> Obstacle | None:
+        c = self.context
         for step in c.steps("Revert"):
             component = c.component(step.component)
             if component is None:
@@ -44,7 +56,7 @@ class Preflight:
                 result = await c.step_runner.dry_run(component, wanted)
                 for following in c.steps("Reprocess"):
                     if following.component == step.component:
-                        await c.job_runner.dry_run(following, result)
+                        await c.job_runner.try_reprocess(following, result)
                 missing = await self._missing(result)
             except PathError as error:
                 return Obstacle(Reason.TARGETS_MISSING, str(error))

@@ -78,11 +78,16 @@ class Reverting:
 
     async def _advance(self, step: Step) -> Progress:
         c = self._c
+        if step.action == "Notify":
+            told = {"state": "Succeeded", "started_at": c.now(), "finished_at": c.now()}
+            return Progress(Outcome.CHANGED, told)
+        if step.action == "Job":
+            return await c.job_runner.job(step, c.job_of(step), c.served, c.procedure)
         component = c.component(step.component)
         if component is None:
             return failed(Reason.TARGETS_MISSING, f"component {step.component} was removed")
         if step.action == "Reprocess":
-            return await c.job_runner.advance(step, ref_of(c.system.ref.namespace, component), c.procedure)
+            return await c.job_runner.reprocess(step, ref_of(c.system.ref.namespace, component), c.procedure)
         try:
             expected, wanted = await self._values(step)
         except NotFound as error:
@@ -117,7 +122,9 @@ class Reverting:
             if "written_at" in changes:
                 words = f"{step.component}: {changes['message']}"
                 c.tell(Reason.REPROCESSING_STARTED, words, components=[step.component])
-        elif changes.get("state") == "Succeeded":
+        elif step.action == "Notify":
+            c.tell(Reason.STEP_NOTIFIES, f"{step.name}: {machine.half(c.status)}", components=c.reverted)
+        elif changes.get("state") == "Succeeded" and step.action != "Job":
             word = (
                 "is put back as before"
                 if step.action == "Restore"

@@ -1,10 +1,12 @@
 """The way from what runs to one target: its full values, kept, and the steps that lead there."""
 
 import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from model_rollback.api.v1alpha1.component import Component
+from model_rollback.api.v1alpha1.policy_step import PolicyStep
 from model_rollback.api.v1alpha1.rollback import PlannedTarget, Step
 from model_rollback.core import candidates, plan
 from model_rollback.core.paths import PathError
@@ -58,6 +60,7 @@ async def way_to(
     live: Values,
     *,
     attempt: int,
+    listed: Sequence[PolicyStep],
 ) -> Way | NoWay:
     """The steps from what runs to a target, its values kept.
 
@@ -74,7 +77,9 @@ async def way_to(
         return NoWay(f"what is kept as {target.version} is not what was recorded; it was not made by us.")
     if not target.revision:
         wanted = await _canonical(writer, system, live, wanted)
-    steps = plan.make_steps(system.spec.components, shown(live), shown(wanted), attempt=attempt)
+    steps = plan.make_steps(
+        system.spec.components, shown(live), shown(wanted), attempt=attempt, listed=listed
+    )
     if len(steps) == 1:
         return NoWay(f"{target.version} is what runs now already", there_already=True)
     recorded = find_recorded(system.status, target.digest)

@@ -517,6 +517,41 @@ REVIEW: Final = {
     "policyUpdated": "for: 5m became 2m",
 }
 
+
+def steps(*written: Document, proof: bool = True) -> Document:
+    """A procedure as a policy writes it."""
+    last = [{"name": "proof", "action": "Validate"}]
+    return {"spec.steps": [*written, *(last if proof else [])]}
+
+
+BACK: Final[Document] = {"name": "back", "action": "Revert", "component": "model"}
+WARM: Final[Document] = {
+    "name": "warm",
+    "action": "Job",
+    "job": {"template": {"spec": {"containers": [{"name": "w", "image": "w"}]}}},
+}
+TELL: Final[Document] = {"name": "tell", "action": "Notify"}
+
+WRITTEN: Final = (
+    Row("a procedure that is written out", P, steps(BACK, WARM, TELL)),
+    Row("steps that revert nothing here", P, steps(TELL)),
+    Row("a revert with a limit", P, steps({**BACK, "timeout": "20m"})),
+    Row("no proof at the end", P, steps(BACK, proof=False), "steps end with their one Validate"),
+    Row(
+        "two proofs", P, steps({"name": "x", "action": "Validate"}, BACK), "steps end with their one Validate"
+    ),
+    Row("a component twice", P, steps(BACK, {**BACK, "name": "again"}), "steps revert each component once"),
+    Row(
+        "a revert of nothing", P, steps({"name": "back", "action": "Revert"}), "a Revert names the component"
+    ),
+    Row("a job of nothing", P, steps({"name": "warm", "action": "Job"}), "a Job says in job what it runs"),
+    Row("a note with a limit", P, steps({**TELL, "timeout": "5m"}), "timeout is for Revert"),
+    Row("a name of ours", P, steps({**TELL, "name": "restore-model"}), "are given by the operator"),
+    Row("an action that has no behaviour yet", P, steps({**TELL, "action": "Pause"}), "action"),
+    Row("two steps of one name", P, steps(TELL, TELL), "step"),
+    Row("no finished Rollback kept", P, {"spec.historyLimit": 0}, "historyLimit"),
+)
+
 ROLLBACKS: Final = (
     Row("a Rollback", R),
     Row("a Rollback with an intent time", R, {"spec.intentAt": "2026-01-05T10:00:00.123Z"}),
@@ -546,7 +581,7 @@ ROLLBACKS: Final = (
         {"spec.review": {"improvements": [{"description": "x", "state": "Later"}]}}, "state"),
 )  # fmt: skip
 
-OBJECTS: Final = (*MODEL_DEPLOYMENTS, *ROLLBACK_POLICIES, *ROLLBACKS)
+OBJECTS: Final = (*MODEL_DEPLOYMENTS, *ROLLBACK_POLICIES, *WRITTEN, *ROLLBACKS)
 
 AT: Final = "spec.intentAt"
 INTENT: Final = "spec.intent"

@@ -13,6 +13,7 @@ from model_rollback.core.plan import (
     in_dependency_order,
     make_steps,
     plan_hash,
+    problem_of_steps,
     resolve_procedure,
     rollback_name,
     served_version,
@@ -211,3 +212,73 @@ def test_the_steps_to_a_next_target_have_names_of_their_own():
         ("revert-features-2", 2, ()),
         ("validate-2", 2, ("revert-config-2", "revert-features-2")),
     ]
+
+
+# --- a procedure that a policy writes out --------------------------------------------------------------------------
+
+WARM = {
+    "name": "warm",
+    "action": "Job",
+    "job": {"template": {"spec": {"containers": [{"name": "w", "image": "w"}]}}},
+}
+
+
+def written(*steps):
+    """Component names revert; everything else is a step as it stands in a policy."""
+    listed = [
+        {"name": f"back-{s}", "action": "Revert", "component": s, "timeout": "20m"}
+        if isinstance(s, str)
+        else s
+        for s in steps
+    ]
+    return make_policy(steps=[*listed, {"name": "proof", "action": "Validate"}]).steps
+
+
+ORDER = ("config", WARM, "features", "model", {"name": "tell", "action": "Notify"}, "api")
+
+
+def test_a_written_procedure_runs_one_step_after_the_other():
+    steps = make_steps(CHAIN, shown("v13", *ALL), shown("v12", *ALL), listed=written(*ORDER))
+
+    assert [(s.name, s.action, s.component) for s in steps] == [
+        ("back-config", "Revert", "config"),
+        ("warm", "Job", ""),
+        ("back-features", "Revert", "features"),
+        ("back-model", "Revert", "model"),
+        ("tell", "Notify", ""),
+        ("back-api", "Revert", "api"),
+        ("proof", "Validate", ""),
+    ]
+    assert [s.depends_on for s in steps] == [(), *((s.name,) for s in steps[:-1])]
+    assert (steps[0].timeout, steps[1].timeout) == (timedelta(minutes=20), timedelta(minutes=5))
+
+
+def test_a_written_procedure_leaves_out_what_does_not_differ_and_is_repeated_for_the_next_target():
+    wanted = {**shown("v11", "model", "api"), **shown("v12", "config", "features")}
+
+    steps = make_steps(CHAIN, shown("v12", *ALL), wanted, attempt=2, listed=written(*ORDER))
+
+    assert [s.name for s in steps] == ["warm-2", "back-model-2", "tell-2", "back-api-2", "proof-2"]
+    assert [s.name for s in make_steps(CHAIN, wanted, wanted, listed=written(*ORDER))] == ["proof"]
+
+
+MISFITS = {
+    "a component that is not there": ((*ORDER, "cache"), "cache, which the ModelDeployment does not have"),
+    "a component that is left out": (("config", "features", "model"), "api is missing"),
+    "an order that dependsOn forbids": (
+        ("model", "config", "features", "api"),
+        "model before features, config",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", MISFITS)
+def test_a_written_procedure_that_does_not_fit_is_told(case):
+    steps, says = MISFITS[case]
+
+    assert says in problem_of_steps(written(*steps), CHAIN)
+
+
+def test_a_procedure_that_fits_or_is_not_written_is_no_problem():
+    assert problem_of_steps(written(*ORDER), CHAIN) == ""
+    assert problem_of_steps((), CHAIN) == ""

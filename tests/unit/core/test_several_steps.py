@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from model_rollback.api.conditions import find_condition
 from model_rollback.api.reasons import Reason
+from model_rollback.api.v1alpha1.rollback import Step
 from model_rollback.core import machine
 from model_rollback.core.machine import Phase, phase_of
 from tests.unit.core.builders import (
@@ -182,3 +183,18 @@ def test_a_next_target_that_others_had_put_there_is_superseded(state):
     )
 
     assert status.result == ("Superseded" if state == "Skipped" else "")
+
+
+def test_a_restore_runs_backwards_through_the_jobs_of_a_written_procedure():
+    job = Step(name="warm", action="Job", depends_on=("revert-a",))
+    first, second = (step(reverting("a", "b"), f"revert-{c}") for c in "ab")
+    validate = Step(name="validate", action="Validate", depends_on=("revert-b",))
+    steps = (first, job, second.model_copy(update={"depends_on": ("warm",)}), validate)
+    status = reverting().model_copy(update={"steps": steps})
+    status = finish(
+        machine.change_step(finish(status, "revert-a"), "warm", at=NOW, state="Succeeded"), "revert-b"
+    )
+
+    status = machine.begin_restore(status, "Aborted", "a person said Abort", at=NOW)
+
+    assert startable(status) == ["restore-b"]

@@ -42,7 +42,7 @@ class Played:
 
     async def move(self):
         runner = JobRunner(self.objects, self.objects, self.clock, "shop", "rb", "uid-rb")
-        made = await runner.advance(self.step, REF, make_procedure())
+        made = await runner.reprocess(self.step, REF, make_procedure())
         if made.outcome is Outcome.CHANGED:
             self.step = self.step.model_copy(update=made.changes)
         return made

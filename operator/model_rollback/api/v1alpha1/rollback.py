@@ -19,6 +19,7 @@ from model_rollback.api.types import (
     rule,
 )
 from model_rollback.api.v1alpha1.meta import Column, KindInfo, LocalRef, ObjectMeta
+from model_rollback.api.v1alpha1.policy_step import MAX_STEPS, PolicyStep
 from model_rollback.api.v1alpha1.probe import Probe
 from model_rollback.api.v1alpha1.review import Review
 from model_rollback.api.v1alpha1.target import Target
@@ -26,7 +27,7 @@ from model_rollback.api.v1alpha1.trigger import Trigger
 
 Intent = Literal["Run", "Abort", "Resume", "Undo"]
 StepState = Literal["Pending", "Running", "Succeeded", "Failed", "Skipped", "Restored"]
-StepAction = Literal["Revert", "Reprocess", "Validate", "Restore"]
+StepAction = Literal["Revert", "Reprocess", "Job", "Notify", "Validate", "Restore"]
 Result = Literal["Succeeded", "Failed", "Superseded", "Denied", "Aborted", "Undone"]
 Digest = Annotated[str, Field(max_length=64, pattern="^[0-9a-f]{64}$")]
 RestoredAs = Literal["Failed", "Aborted", "Undone"]
@@ -304,6 +305,13 @@ class Procedure(StatusModel):
 
     step_timeout: Annotated[Timeout, Field(description="Limit of each step.")]
     on_failure: Annotated[Literal["Halt", "Restore"], Field(description="What a failed step leads to.")]
+    steps: Annotated[
+        tuple[PolicyStep, ...],
+        Field(
+            description="The steps as the policy lists them; empty: they follow from `dependsOn`.",
+            **keyed("name", items=MAX_STEPS),
+        ),
+    ] = ()
     service_account_name: Annotated[
         str,
         Field(

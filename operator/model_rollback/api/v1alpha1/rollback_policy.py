@@ -22,6 +22,7 @@ from model_rollback.api.types import (
 )
 from model_rollback.api.v1alpha1.guards import Guards, Ownership
 from model_rollback.api.v1alpha1.meta import Column, KindInfo, LocalRef, ObjectMeta
+from model_rollback.api.v1alpha1.policy_step import MAX_STEPS, STEPS_RULES, PolicyStep, check_steps
 from model_rollback.api.v1alpha1.probe import Probe
 from model_rollback.api.v1alpha1.target import Target
 from model_rollback.api.v1alpha1.trigger import TriggerSpec, TriggerStatus
@@ -102,6 +103,7 @@ class RollbackPolicySpec(ApiModel):
             "self.triggers.exists(t, t.name == p.trigger))",
             "a probe names a trigger that is not in this policy",
         ),
+        *STEPS_RULES,
         rule(
             "self.match.atLeast == 1 || self.match.atLeast <= self.triggers.filter(t, t.action == 'Rollback').size()",
             _MATCH_MESSAGE,
@@ -140,6 +142,13 @@ class RollbackPolicySpec(ApiModel):
     target: Annotated[
         Target, Field(description="Which version is put back. Example: `{strategy: Pinned, version: v12}`.")
     ] = Target()
+    steps: Annotated[
+        list[PolicyStep],
+        Field(
+            description="The procedure, step by step, instead of the plan that follows from `dependsOn`. It must revert every component, none before those that it depends on; what does not differ is left out when it runs. Example: `[{name: first, action: Revert, component: model}, {name: proof, action: Validate}]`.",
+            **keyed("name", items=MAX_STEPS),
+        ),
+    ] = []
     execution: Annotated[
         Execution, Field(description="How the steps are run. Example: `{stepTimeout: 10m, onFailure: Halt}`.")
     ] = Execution()
@@ -179,6 +188,8 @@ class RollbackPolicySpec(ApiModel):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        require_unique([s.name for s in self.steps], "step")
+        check_steps(self.steps)
         names = [t.name for t in self.triggers]
         require_unique(names, "trigger")
         require_unique([p.name for p in self.validation.probes], "probe")

@@ -1,7 +1,11 @@
 """Gates that look at the policy, and whether it fits the system that it protects."""
 
+from collections.abc import Sequence
+
 from model_rollback.api.reasons import Reason
+from model_rollback.api.v1alpha1.probe import Probe
 from model_rollback.core.gates.observation import Blocked, Observation
+from model_rollback.core.plan import problem_of_steps
 
 
 def suspended(o: Observation) -> Blocked | None:
@@ -12,15 +16,23 @@ def suspended(o: Observation) -> Blocked | None:
 
 
 def invalid_spec(o: Observation) -> Blocked | None:
-    """The policy's spec cannot be used; its condition `Stalled` says what to mend. Or a probe names no component."""
+    """The policy's spec cannot be used, or does not fit the ModelDeployment; `Stalled` or the message says why."""
     if o.policy is None:
         return Blocked(Reason.INVALID_SPEC, o.problem)
-    known = {c.name for c in o.system.components} if o.system is not None else None
-    for index, probe in enumerate(o.policy.validation.probes):
-        if probe.logs is not None and known is not None and probe.logs.component not in known:
-            return Blocked(
-                Reason.INVALID_SPEC,
+    if o.system is None:
+        return None
+    components = o.system.components
+    problem = problem_of_steps(o.policy.steps, components) or _problem_of_probes(
+        o.policy.validation.probes, [c.name for c in components]
+    )
+    return Blocked(Reason.INVALID_SPEC, problem) if problem else None
+
+
+def _problem_of_probes(probes: Sequence[Probe], components: Sequence[str]) -> str:
+    for index, probe in enumerate(probes):
+        if probe.logs is not None and probe.logs.component not in components:
+            return (
                 f"spec.validation.probes.{index}.logs.component: the ModelDeployment has no component "
-                f"{probe.logs.component!r}; it has {', '.join(sorted(known))}",
+                f"{probe.logs.component!r}; it has {', '.join(sorted(components))}"
             )
-    return None
+    return ""

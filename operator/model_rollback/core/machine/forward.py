@@ -33,7 +33,7 @@ def planned(status: RollbackStatus, plan: Mapping[str, Any], *, at: datetime) ->
 
     def change() -> RollbackStatus:
         said = status.model_copy(update=dict(plan))
-        said = say(said, "Planned", None, Reason.RUNNING, "the plan's dry run is under way", at)
+        said = say(said, "Planned", None, Reason.RUNNING, f"its dry run is under way: {_names(said)}", at)
         for type_ in ("Reverted", "Validated", "Complete"):
             said = say(said, type_, False, Reason.PENDING, "", at)
         return update(said)
@@ -54,8 +54,7 @@ def preflight_passed(status: RollbackStatus, *, at: datetime, unknown: Sequence[
     Args:
         unknown: objects that the pods need and that nobody could be asked about.
     """
-    names = ", ".join(s.name for s in current_steps(status) if s.action in WORK)
-    message = f"every write passed its dry run: {names}"
+    message = f"every write passed its dry run: {_names(status)}"
     if unknown:
         message += f"; not checked, because the operator may not look: {', '.join(unknown)}"
     return move(
@@ -63,6 +62,11 @@ def preflight_passed(status: RollbackStatus, *, at: datetime, unknown: Sequence[
         Cause.PREFLIGHT_PASSED,
         lambda: update(say(status, "Planned", True, Reason.PLANNED, message, at)),
     )
+
+
+def _names(status: RollbackStatus) -> str:
+    """The steps to the present target, in order."""
+    return ", ".join(s.name for s in current_steps(status))[:500]
 
 
 def change_step(status: RollbackStatus, name: str, *, at: datetime, **changes: Any) -> RollbackStatus:
@@ -160,7 +164,7 @@ def next_target(
         words = f"{status.to_version}: {message}; {updated.to_version} is next"
         updated = say(updated, "Validated", False, Reason.VALIDATION_FAILED, words, at)
         updated = say(updated, "Reverted", False, Reason.RUNNING, words, at)
-        said = f"the dry run of the way to {updated.to_version} is under way"
+        said = f"the dry run of the way to {updated.to_version} is under way: {_names(updated)}"
         return update(say(updated, "Planned", None, Reason.RUNNING, said, at))
 
     return move(status, Cause.NEXT_TARGET, change)

@@ -1,5 +1,6 @@
 """Off the way: halted and resumed, put back as it was, undone, superseded, abandoned."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
@@ -103,9 +104,9 @@ def _restores(status: RollbackStatus) -> tuple[Step, ...]:
         begun = [s for s in reverts if s.before and s.state != "Skipped"]
         if begun:
             touched[component] = (begun[0], begun[-1])
-    owner = {s.name: s.component for s in status.steps}
+    by_name = {s.name: s for s in status.steps}
     needs = {
-        component: {owner[name] for s in reverts for name in s.depends_on}
+        component: {by_name[name].component for s in reverts for name in _behind(s, by_name)}
         for component, reverts in reverts_of(status).items()
     }
     return tuple(
@@ -121,6 +122,17 @@ def _restores(status: RollbackStatus) -> tuple[Step, ...]:
         )
         for component, (first, last) in reversed(touched.items())
     )
+
+
+def _behind(step: Step, by_name: Mapping[str, Step]) -> set[str]:
+    """The names of all steps that it waited for, directly or not."""
+    found: set[str] = set()
+    left = [step]
+    while left:
+        fresh = set(left.pop().depends_on) - found
+        found |= fresh
+        left += [by_name[name] for name in fresh]
+    return found
 
 
 def restored(status: RollbackStatus, *, at: datetime) -> RollbackStatus:

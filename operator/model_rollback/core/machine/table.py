@@ -7,7 +7,7 @@ from typing import Final
 from model_rollback.api.conditions import is_true
 from model_rollback.api.v1alpha1.rollback import RollbackStatus, StepAction
 
-WORK: Final[tuple[StepAction, ...]] = ("Revert", "Reprocess")
+WORK: Final[tuple[StepAction, ...]] = ("Revert", "Reprocess", "Job", "Notify")
 """Actions of the plan that come before validation."""
 
 

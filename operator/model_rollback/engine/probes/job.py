@@ -6,13 +6,13 @@ from typing import Any, ClassVar, Final
 
 from model_rollback.api.group import ANNOTATION_ROLLBACK, API_VERSION
 from model_rollback.api.v1alpha1.probe import JobProbe, Probe
+from model_rollback.core.jobs import inside
 from model_rollback.core.pins import digest
 from model_rollback.engine.probes.asker import Round, Surroundings
 from model_rollback.errors import NotFound
 from model_rollback.ports import Object, ObjectRef, ProbeAnswer
 
 ATTEMPTS: Final = 3
-_VERSION: Final = "MODEL_ROLLBACK_VERSION"
 
 
 class Job:
@@ -88,26 +88,10 @@ class Job:
             "spec": {
                 "backoffLimit": 0,
                 "activeDeadlineSeconds": max(1, self._probe.timeout // timedelta(seconds=1)),
-                "template": _inside(self._probe.template, self._around.version),
+                "template": inside(self._probe.template, self._around.version),
             },
         }
 
 
 def _holds(conditions: Mapping[str, Mapping[str, Any]], type_: str) -> bool:
     return conditions.get(type_, {}).get("status") == "True"
-
-
-def _inside(template: Mapping[str, Any], version: str) -> dict[str, Any]:
-    """The template as `api.v1alpha1.pod_limits` lets it pass, with what it must be set explicitly."""
-    spec = template["spec"]
-    told = {"name": _VERSION, "value": version}
-    return {
-        **template,
-        "spec": {
-            **spec,
-            "containers": [{**c, "env": [told, *(c.get("env") or ())]} for c in spec["containers"]],
-            "restartPolicy": "Never",
-            "serviceAccountName": "default",
-            "automountServiceAccountToken": False,
-        },
-    }
