@@ -186,7 +186,7 @@ class TriggerSpec(ApiModel):
     traffic: Annotated[
         Traffic | None,
         Field(
-            description='Judge only while there is this much traffic. Example: `{query: sum by (model) (rate(requests_total[5m])), series: {model: recommender}, atLeast: "5"}`.'
+            description='Judge only while there is this much traffic. Example: `{query: "sum by (model) (rate(requests_total[5m]))", series: {model: recommender}, atLeast: "5"}`.'
         ),
     ] = None
     max_sample_age: Annotated[
