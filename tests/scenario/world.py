@@ -147,7 +147,7 @@ class World:
             describe=f"{version} to be put there",
         )
 
-    def wait_for_result(self, timeout: float = 60) -> Object:
+    def wait_for_result(self, timeout: float = 60, name: str = "recommender") -> Object:
         """The only Rollback, once it is finished and the lock is cleared."""
         done = wait_until(
             self.rollback,
@@ -156,7 +156,10 @@ class World:
             describe="the Rollback to finish",
         )
         wait_until(
-            self.status, timeout, accept=lambda s: not s["activeRollback"], describe="the lock to be cleared"
+            lambda: self.status(name=name),
+            timeout,
+            accept=lambda s: not s["activeRollback"],
+            describe="the lock to be cleared",
         )
         return done
 
