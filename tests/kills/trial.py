@@ -124,6 +124,8 @@ class Trial:
                 fault.arm(proxy)
             self._start()
             if self._succession == "takeover":
+                # The first one leads: the one that is killed shall be the one that writes.
+                wait_until(self._leads, PATIENCE, describe=f"the first replica to lead ({self.namespace})")
                 self._start()
             happening = _Happening(fault, self)
             self._until(lambda: self._has_verified("v12"), happening, "v12 to be Verified")
@@ -200,10 +202,16 @@ class Trial:
             looked, PATIENCE, describe=f"{describe} ({self.namespace})", retry_on=(), every=LOOK_SECONDS
         )
 
+    def _leads(self) -> bool:
+        return self._metric(self.operator, "model_rollback_leader") == 1
+
     def _evaluations(self, process: OperatorProcess) -> float:
+        return self._metric(process, _EVALUATIONS)
+
+    def _metric(self, process: OperatorProcess, name: str) -> float:
         """0 while it has not started, and when it has been killed."""
         with suppress(requests.ConnectionError, AssertionError):
-            return process.metric(_EVALUATIONS)
+            return process.metric(name)
         return 0.0
 
     def _aftermath(self, proxy: ApiProxy, mark: int) -> Aftermath:
