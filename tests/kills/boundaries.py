@@ -4,6 +4,7 @@ Two runs do not write the same requests: how often a status is written, and what
 depends on the pace of pods and ticks. So a boundary is one fact, and its moment is the first write that tells it.
 """
 
+import re
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,9 @@ _BESIDE = frozenset(
     }
 )
 """Fields that change along with others, or at the pace of a rollout: they are no facts of their own."""
+
+_MIXTURE = re.compile("-[0-9a-f]{4}$")
+"""What the name of a version ends in when several sets of values are called the same."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,8 @@ def _told(key: str, before: Any, after: Any) -> Iterator[str]:
             yield from (f"{v['version']} is {v['safe']}" for v in after if v not in (before or []))
         case "validation":
             yield "probes answered"
+        case "currentVersion" if _MIXTURE.search(after):
+            yield "a mixture runs"  # which one is seen depends on the pace of the rollouts
         case "currentVersion" | "lastVerifiedVersion" | "result" | "episode" | "attempt":
             yield f"{key} {after}"
         case _:
