@@ -26,6 +26,7 @@ from model_rollback.core.brake import BrakeRule
 from model_rollback.core.tenancy import SourceRules
 from model_rollback.engine.leader import Alone, Election, Leadership, Rhythm
 from model_rollback.engine.runtime import Runtime
+from model_rollback.garbage import Freezer
 from model_rollback.handlers.supervisor import Watcher
 from model_rollback.ports import Clock
 from model_rollback.presets.kinds import add_folder
@@ -149,7 +150,10 @@ class App:
         log.info(
             "operator started", port=self.port, sources=sorted(sources), namespaces=self._settings.namespaces
         )
-        events = asyncio.create_task(recorder.run(), name="events")
+        beside = [
+            asyncio.create_task(recorder.run(), name="events"),
+            asyncio.create_task(Freezer(self._known).run(), name="garbage"),
+        ]
         self._catch_signals()
         try:
             while not self._stop.is_set():
@@ -158,9 +162,15 @@ class App:
                 await self._term.run(self._stop, lambda: recorder.drain(_DRAIN))
         finally:
             self._stop.set()
-            events.cancel()
-            await asyncio.gather(events, return_exceptions=True)
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
             await endpoint.stop()
+
+    def _known(self) -> int:
+        """How many objects of ours are known."""
+        store = self._term.runtime.store if self._term is not None else None
+        return len(store.policies) + len(store.systems) if store is not None else 0
 
     @property
     def runtime(self) -> Runtime:

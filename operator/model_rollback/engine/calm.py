@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from model_rollback.core.calm import Calm, is_calm, is_plain, is_settled
+from model_rollback.core.presets import Policy
 from model_rollback.core.questions import Answers
 from model_rollback.core.versions import find_recorded
 from model_rollback.engine.store import PolicyEntry, SystemEntry
@@ -45,14 +46,34 @@ def pass_over(policy: PolicyEntry, system: SystemEntry | None, answers: Answers,
         system is not None
         and policy.spec is not None
         and calm.seen < now < calm.until
-        and all(a is b for a, b in zip(_rests_on(policy, system), calm.rests_on, strict=True))
-        and calm.live == tuple(system.live.values())
-        and all(is_calm(t, policy.questions[t.name], answers) for t in policy.spec.triggers)
+        and _is_unchanged(calm, policy, system)
+        and _are_healthy(policy, policy.spec, answers)
     ):
         calm.seen = now
         return True
     policy.catch_up()
     return False
+
+
+def _are_healthy(policy: PolicyEntry, spec: Policy, answers: Answers) -> bool:
+    for trigger in spec.triggers:  # noqa: SIM110 - a generator for each policy and tick costs more than the loop
+        if not is_calm(trigger, policy.questions[trigger.name], answers):
+            return False
+    return True
+
+
+def _is_unchanged(calm: Calm, policy: PolicyEntry, system: SystemEntry) -> bool:
+    """Spelled out, because it is asked of every policy at every tick."""
+    spec, status, memories, same, system_spec, system_status = calm.rests_on
+    return (
+        policy.spec is spec
+        and policy.status is status
+        and policy.memories is memories
+        and system is same
+        and system.spec is system_spec
+        and system.status is system_status
+        and calm.live == tuple(system.live.values())
+    )
 
 
 def _rests_on(policy: PolicyEntry, system: SystemEntry) -> tuple[Any, ...]:

@@ -50,7 +50,8 @@ class Fleet:
             for policy in together:
                 await self._evaluator.conclude(policy, around, now=now)
 
-        await each(_by_system(awake), conclude, at_once=_AT_ONCE)
+        # Breaches first: they must not wait until thousands of others have had their status written.
+        await each(_by_system(sorted(awake, key=_is_quiet)), conclude, at_once=_AT_ONCE)
         telemetry.EVALUATIONS.inc(len(policies))
 
     async def _measure(
@@ -103,6 +104,10 @@ def _by_system(policies: Sequence[PolicyEntry]) -> list[list[PolicyEntry]]:
     for policy in policies:
         found.setdefault(policy.system_key, []).append(policy)
     return list(found.values())
+
+
+def _is_quiet(policy: PolicyEntry) -> bool:
+    return all(m.state != "Breached" for m in policy.memories.values())
 
 
 def _turned(policy: PolicyEntry) -> bool:

@@ -9,11 +9,9 @@ from typing import Any, Final
 from model_rollback.core.phase import Age, Lock, learn
 from model_rollback.core.questions import Question
 from model_rollback.core.selectors import selectors
+from model_rollback.engine.store import Group
 from model_rollback.errors import MetricsError
 from model_rollback.ports import Answer, Clock
-
-Group = tuple[str, timedelta]
-"""(metrics source, interval)."""
 
 Ask = Callable[[str, Question, datetime], Coroutine[Any, Any, Answer | MetricsError]]
 """Asks a source one question of a tick."""

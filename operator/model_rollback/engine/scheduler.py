@@ -19,8 +19,9 @@ from model_rollback.core.phase import next_tick
 from model_rollback.core.questions import ALERT_RULES, Answers, Question
 from model_rollback.engine.evaluator import Evaluator
 from model_rollback.engine.fleet import Fleet
-from model_rollback.engine.phasing import Group, Phasing
-from model_rollback.engine.store import PolicyEntry, Store
+from model_rollback.engine.phasing import Phasing
+from model_rollback.engine.store import Group, PolicyEntry, Store
+from model_rollback.engine.turns import each
 from model_rollback.engine.wakeups import wait_until
 from model_rollback.errors import MetricsError
 from model_rollback.ports import Answer, Clock, MetricsSource
@@ -103,7 +104,7 @@ class Scheduler:
     async def _run_due(self) -> None:
         self._changed.clear()
         now = self._clock.now()
-        groups = self._groups()
+        groups = self._store.groups
         for group, last in self._last.items():
             # A clock that was set back must not make the ticks wait for the old time to return.
             self._last[group] = min(last, now)
@@ -111,20 +112,13 @@ class Scheduler:
             self._last.setdefault(group, now)
             if self._next(group, self._last[group]) <= now:
                 # The newest moment that has passed: ticks that were missed are not made up for.
-                self._begin(group, self._next(group, now - group[1]), groups[group])
+                self._begin(group, self._next(group, now - group[1]), list(groups[group].values()))
         self._phasing.keep(groups)
         upcoming = [self._next(group, self._last[group]) for group in groups]
         await wait_until(self._clock, self._changed, min(upcoming, default=None))
 
     def _next(self, group: Group, after: datetime) -> datetime:
         return next_tick(after, group[1], self._phasing.lock(group).offset)
-
-    def _groups(self) -> dict[Group, list[PolicyEntry]]:
-        groups: dict[Group, list[PolicyEntry]] = {}
-        for policy in self._store.policies.values():
-            if policy.spec is not None:
-                groups.setdefault((policy.spec.metrics_source, policy.spec.interval), []).append(policy)
-        return groups
 
     def _begin(self, group: Group, moment: datetime, policies: list[PolicyEntry]) -> None:
         self._last[group] = moment
@@ -141,9 +135,8 @@ class Scheduler:
         telemetry.TICK_LAG_SECONDS.observe(self._behind(moment))
         self._phasing.ticked(group, moment, (q.value.text for p in policies for q in p.questions.values()))
         await self._evaluator.recall(policies, group[0], now=moment)
-        questions = dict.fromkeys(q for policy in policies for q in self._questions(policy, moment))
-        answers = await ask_all(self._sources, group[0], questions, moment)
-        answered = [p for p in policies if self._is_answered(p, group, moment, answers)]
+        answers = await ask_all(self._sources, group[0], await self._all_questions(policies, moment), moment)
+        answered = await self._answered(policies, group, moment, answers)
         began = time.perf_counter()
         await self._fleet.evaluate(group, answered, answers, now=moment)
         telemetry.EVALUATION_SECONDS.observe(time.perf_counter() - began)
@@ -154,6 +147,27 @@ class Scheduler:
     def _behind(self, moment: datetime) -> float:
         """Seconds since `moment`."""
         return max(0.0, (self._clock.now() - moment).total_seconds())
+
+    async def _all_questions(self, policies: list[PolicyEntry], moment: datetime) -> Iterable[Question]:
+        questions: dict[Question, None] = {}
+
+        async def add(policy: PolicyEntry) -> None:
+            questions.update(dict.fromkeys(self._questions(policy, moment)))
+
+        await each(policies, add)
+        return questions
+
+    async def _answered(
+        self, policies: list[PolicyEntry], group: Group, moment: datetime, answers: Answers
+    ) -> list[PolicyEntry]:
+        answered = []
+
+        async def look(policy: PolicyEntry) -> None:
+            if self._is_answered(policy, group, moment, answers):
+                answered.append(policy)
+
+        await each(policies, look)
+        return answered
 
     def _questions(self, policy: PolicyEntry, moment: datetime) -> Iterator[Question]:
         if policy.calm is not None:

@@ -40,6 +40,9 @@ from model_rollback.ports import Object, ObjectRef
 Key = tuple[str, str]
 """(namespace, name)."""
 
+Group = tuple[str, timedelta]
+"""(metrics source, interval)."""
+
 EVIDENCE: TypeAdapter[tuple[Evidence, ...]] = TypeAdapter(tuple[Evidence, ...])
 """Evidence as JSON, as it stands in a Rollback's annotation."""
 
@@ -229,13 +232,15 @@ def _written_evidence(body: Object) -> tuple[Evidence, ...]:
 
 
 class Store:
-    """All entries by key."""
+    """All entries by key; `groups`: the valid policies that are evaluated together."""
 
     def __init__(self, rules: SourceRules | None = None) -> None:
         self._rules = rules
         self.policies: dict[Key, PolicyEntry] = {}
         self.systems: dict[Key, SystemEntry] = {}
         self._policies_of: dict[Key, set[Key]] = {}
+        self._group_of: dict[Key, Group] = {}
+        self.groups: dict[Group, dict[Key, PolicyEntry]] = {}
 
     def put_policy(self, body: Object) -> PolicyEntry:
         """Takes over a policy's newest state."""
@@ -248,13 +253,28 @@ class Store:
             entry.adopt(body)
         if entry.system_key is not None:
             self._policies_of.setdefault(entry.system_key, set()).add(key)
+        self._put_into_group(entry, key)
         return entry
+
+    def _put_into_group(self, entry: PolicyEntry, key: Key) -> None:
+        self._leave_group(key)
+        if entry.spec is not None:
+            group = self._group_of[key] = (entry.spec.metrics_source, entry.spec.interval)
+            self.groups.setdefault(group, {})[key] = entry
+
+    def _leave_group(self, key: Key) -> None:
+        group = self._group_of.pop(key, None)
+        if group is not None:
+            del self.groups[group][key]
+            if not self.groups[group]:
+                del self.groups[group]
 
     def drop_policy(self, key: Key) -> None:
         """Forgets a deleted policy."""
         entry = self.policies.pop(key, None)
         if entry is not None:
             self._unlink(entry, key)
+            self._leave_group(key)
 
     def _unlink(self, entry: PolicyEntry, key: Key) -> None:
         if entry.system_key is not None:
