@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from model_rollback.api.v1alpha1.component import Component, StatedField
@@ -69,10 +70,7 @@ def _pins(component: Component, kind: TargetKind | None) -> tuple[PinPreset, ...
     preset = kind.preset(component.preset) if kind else None
     if preset is None:
         raise KeyError(f"{component.target_ref.kind} has no preset {component.preset}")
-    return tuple(
-        pin.model_copy(update={"path": _filled(pin.path, component)}) if preset.needs else pin
-        for pin in preset.pins
-    )
+    return _filled(preset, component.container or "", component.env or "") if preset.needs else preset.pins
 
 
 def _explicit(name: str, path: str, *, is_template: bool) -> PinPreset:
@@ -88,8 +86,10 @@ def _explicit(name: str, path: str, *, is_template: bool) -> PinPreset:
     )
 
 
-def _filled(path: str, component: Component) -> str:
-    return path.replace("{container}", component.container or "").replace("{env}", component.env or "")
+@lru_cache(maxsize=4096)
+def _filled(preset: TargetPreset, container: str, env: str) -> tuple[PinPreset, ...]:
+    paths = [p.path.replace("{container}", container).replace("{env}", env) for p in preset.pins]
+    return tuple(p.model_copy(update={"path": path}) for p, path in zip(preset.pins, paths, strict=True))
 
 
 def problems(spec: ModelDeploymentSpec) -> Iterator[tuple[tuple[str | int, ...], str]]:

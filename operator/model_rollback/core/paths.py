@@ -9,6 +9,7 @@ one that was meant.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from model_rollback.core.documents import (
@@ -85,6 +86,7 @@ def _rewritten(stored: Any, hops: tuple[tuple[Format, tuple[Part, ...]], ...], v
     return replace(stored, form, parts, value)
 
 
+@lru_cache(maxsize=4096)
 def parse(path: str) -> tuple[Part | Hop, ...]:
     """Raises PathError for anything that is not a path as a whole."""
     parts: list[Part | Hop] = []

@@ -52,7 +52,7 @@ def live_version(
     mixed = (
         digest != status.current_digest
         and not _is_known(digest, spec, status, shown)
-        and _is_mixture(status, shown)
+        and _is_mixture(spec, status, shown)
         and changed_at is not None
         and now - changed_at < spec.versioning.stabilize_for
     )
@@ -64,14 +64,30 @@ def _is_known(digest: str, spec: ModelDeploymentSpec, status: ModelDeploymentSta
     return any(v.digest == digest for v in status.history) or any(matches(v, shown) for v in spec.versions)
 
 
-def _is_mixture(status: ModelDeploymentStatus, shown: Shown) -> bool:
-    """Some components hold what the current version has, and some do not."""
-    current = next((v for v in status.history if v.digest == status.current_digest), None)
-    if current is None or len(shown) < 2:
-        return False
-    old = {(p.component, p.pin): p.value for p in current.values}
-    same = {c: all(old.get((c, pin)) == value for pin, value in pins.items()) for c, pins in shown.items()}
-    return any(same.values()) and not all(same.values())
+def _is_mixture(spec: ModelDeploymentSpec, status: ModelDeploymentStatus, shown: Shown) -> bool:
+    """Some components hold what the current version, recorded or declared, has, and some do not."""
+    recorded = next((v.values for v in status.history if v.digest == status.current_digest), None)
+    whole = (v for v in spec.versions if _is_whole(v, shown))
+    declared = next((v.values for v in whole if _digest_of(v, shown) == status.current_digest), ())
+    old = {(p.component, p.pin): p.value for p in (recorded or declared)}
+    same = [
+        all(
+            shown_as(old[component, pin], value) == value
+            for pin, value in pins.items()
+            if (component, pin) in old
+        )
+        for component, pins in shown.items()
+        if any((component, pin) in old for pin in pins)
+    ]
+    return any(same) and not all(same)
+
+
+def _digest_of(declared: DeclaredVersion, shown: Shown) -> str:
+    """The identity of a declared version that names every pin."""
+    values: dict[str, dict[str, str]] = {}
+    for p in declared.values:
+        values.setdefault(p.component, {})[p.pin] = shown_as(p.value, shown[p.component][p.pin])
+    return version_digest(values)
 
 
 def _is_whole(declared: DeclaredVersion, shown: Shown) -> bool:

@@ -1,7 +1,7 @@
 """Plays the controllers of third-party kinds: writes the status that a script says, when the spec has changed.
 
-A script has one of three ways to answer a revert: `slow` first leaves the old status standing (a lie: Ready, but of the
-old generation), then is on its way, then ready; `failing` gives up. Before that everything is ready at once.
+There are three ways to answer a revert: `ready` at once; `slow` first leaves the old status standing (a lie: Ready, but of the
+old generation), then is on its way, then ready; `failing` gives up. Whatever is written before and after that is ready at once.
 """
 
 import json
@@ -133,5 +133,5 @@ class Controllers:
         if not self.reverting or generation < 3:  # created, made worse, put back
             return "ready"
         if script == "failing":
-            return "failed"
+            return "failed" if generation == 3 else "ready"
         return "lie" if age < LIE else "progress" if age < PROGRESS else "ready"

@@ -170,6 +170,24 @@ def test_a_mixture_has_no_name_and_its_end_begins_one_episode():
     assert (whole.current_version, whole.episode) == ("v13", 8)
 
 
+def test_a_mixture_of_a_declared_version_and_another_is_one_too_however_often_it_is_looked_at():
+    spec = make_system(
+        TWO.components, versions=[declared("v12", features="shop/features:v12", model="shop/model:v12")]
+    )
+    live_now = [
+        live(component="features", pins={"image": "shop/features:v12"}),
+        live(component="model", pins={"image": "shop/model:v12"}),
+    ]
+    before = track(spec, ModelDeploymentStatus(), live_now, now=at(-60))
+    assert before.current_version == "v12"
+
+    half = [live_now[0], live(component="model", pins={"image": "shop/model:v13"}, changed_at=at(-5))]
+    once = track(spec, before, half, now=NOW)
+    twice = track(spec, once, half, now=NOW)
+
+    assert (once.current_version, twice.current_version) == ("", "")
+
+
 def test_a_mixture_that_goes_back_is_the_old_version_in_the_old_episode():
     mixed = track(TWO, status_of_two(), shows("v12", "v13", changed_at=at(-5)), now=NOW)
 
