@@ -20,6 +20,7 @@ TARGETS = (
     ("batch", "cronjobs"),
     ("", "configmaps"),
     ("argoproj.io", "rollouts"),
+    ("mlops.seldon.io", "models"),
     ("ray.io", "rayservices"),
     ("serving.kserve.io", "inferenceservices"),
 )

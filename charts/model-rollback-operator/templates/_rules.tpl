@@ -34,6 +34,10 @@ rbac.secrets says so, neither read nor write Secrets.
 - apiGroups: [argoproj.io]
   resources: [rollouts]
   verbs: [get, list, watch, patch]
+# Seldon Core 2
+- apiGroups: [mlops.seldon.io]
+  resources: [models]
+  verbs: [get, list, watch, patch]
 # KubeRay
 - apiGroups: [ray.io]
   resources: [rayservices]

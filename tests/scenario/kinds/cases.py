@@ -141,6 +141,11 @@ def rollout(version: str, name: str) -> list[Manifest]:
     return [plain("argoproj.io/v1alpha1", "Rollout", version, name, spec=spec)]
 
 
+def seldon_model(version: str, name: str) -> list[Manifest]:
+    spec = {"storageUri": "s3://models/recommender", "artifactVersion": int(version[1:])}
+    return [plain("mlops.seldon.io/v1alpha1", "Model", version, name, spec=spec)]
+
+
 def classifier(version: str, name: str) -> list[Manifest]:
     model = {"uri": f"s3://models/{version}", **({"tokenizer": "bpe"} if version == "v12" else {})}
     return [plain("ml.example/v1", "Classifier", version, name, spec={"model": model})]
@@ -225,6 +230,7 @@ CASES: Mapping[str, Case] = {
     ),
     "rollout-slow": Case(rollout, {}, image_of, "v12", script="slow"),
     "rollout-failing": Case(rollout, {}, lambda _: "", "", script="failing"),
+    "seldon-slow": Case(seldon_model, {}, lambda t: t["spec"]["artifactVersion"], 12, script="slow"),
     "classifier-slow": Case(
         classifier, {}, lambda t: t["spec"]["model"], {"uri": "s3://models/v12", "tokenizer": "bpe"}, script="slow"
     ),

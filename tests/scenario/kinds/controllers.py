@@ -1,7 +1,8 @@
 """Plays the controllers of third-party kinds: writes the status that a script says, when the spec has changed.
 
-There are three ways to answer a revert: `ready` at once; `slow` first leaves the old status standing (a lie: Ready, but of the
-old generation), then is on its way, then ready; `failing` gives up. Whatever is written before and after that is ready at once.
+There are three ways to answer a revert: `ready` at once; `slow` first leaves the old status standing (a lie: Ready, but
+of the old generation), then is on its way, then ready; `failing` gives up. Whatever is written before and after that is
+ready at once.
 """
 
 import json
@@ -54,6 +55,10 @@ def ray_service(state: str) -> Object:
     return {"conditions": [condition("Ready", status=state != "failed", message=state), upgrading]}
 
 
+def seldon_model(state: str) -> Object:
+    return {"conditions": [condition("ModelReady", status=state == "ready", message=state)]}
+
+
 def rollout(state: str) -> Object:
     phase = {"ready": "Healthy", "progress": "Progressing", "failed": "Degraded"}[state]
     progressing = {"type": "Progressing", "status": "True", "lastUpdateTime": now()}
@@ -73,10 +78,11 @@ STATUS: dict[str, Callable[[str], Object]] = {
     "InferenceService": inference_service,
     "RayService": ray_service,
     "Rollout": rollout,
+    "Model": seldon_model,
     "Classifier": classifier,
     "Index": index,
 }
-KINDS = "inferenceservices,rayservices,rollouts,classifiers,indices"
+KINDS = "inferenceservices,rayservices,models.mlops.seldon.io,rollouts,classifiers,indices"
 
 
 class Controllers:

@@ -20,7 +20,7 @@ def test_every_shipped_preset_is_whole():
 
     assert {k.kind for k in kinds} == {
         "Deployment", "StatefulSet", "DaemonSet", "CronJob", "ConfigMap", "Secret", "InferenceService", "RayService",
-        "Rollout",
+        "Rollout", "Model",
     }  # fmt: skip
     for kind in kinds:
         assert kind.presets
@@ -45,6 +45,7 @@ DEFAULTS = {
     "InferenceService": "InferenceService",
     "RayService": "RayService",
     "Rollout": "Rollout",
+    "Model": "Model",
 }
 
 

@@ -108,6 +108,13 @@ CASES: dict[str, tuple[dict[str, Any], bool | str]] = {
         "condition Ready speaks of an older spec",
     ),
     "RayService not ready": (having({"conditions": conditions(Ready="False")}), "Ready is False"),
+    "Model ready": (having({"observedGeneration": 3, "conditions": conditions(ModelReady="True")}), True),
+    "Model that is Ready and not ModelReady": (
+        having({"conditions": conditions(Ready="True", ModelReady="False")}), "ModelReady is False, not True"
+    ),
+    "Model that lies: ModelReady of the old generation": (
+        having({"observedGeneration": 2, "conditions": conditions(ModelReady="True")}), "newest spec yet"
+    ),
     "Rollout healthy": (having({"observedGeneration": "3", "phase": "Healthy"}), True),
     "Rollout that lies: Healthy of the old generation": (
         having({"observedGeneration": "2", "phase": "Healthy"}), "newest spec yet"
