@@ -15,6 +15,7 @@ from model_rollback.api.v1alpha1 import ModelDeploymentStatus, RollbackPolicySta
 from model_rollback.api.v1alpha1.trigger import Trigger, TriggerStatus
 from model_rollback.core import decide as deciding
 from model_rollback.core.brake import NO_BRAKE, Brake
+from model_rollback.core.comparison import in_words
 from model_rollback.core.gates import Observation
 from model_rollback.core.measure import Verdict, measure
 from model_rollback.core.plan import make_steps
@@ -276,6 +277,7 @@ class Evaluator:
                 episode=status.episode,
                 settling=why,
             )
+            _explain(policy, trigger, memory, memories[trigger.name])
         policy.memories = memories
 
     def _observe(
@@ -315,6 +317,27 @@ class Evaluator:
         await self._tracker.credit_healthy_time(
             policy.system_key, healthy=healthy, now=now, longest_gap=_freshness(policy)
         )
+
+
+def _explain(
+    policy: PolicyEntry, trigger: Trigger, before: TriggerMemory | None, after: TriggerMemory
+) -> None:
+    """One log line for each transition, with what decided; a trigger that is healthy from the start has none."""
+    was = before.state if before is not None else "Healthy"
+    if was == after.state:
+        return
+    log.info(
+        "trigger changed state",
+        namespace=policy.ref.namespace,
+        policy=policy.ref.name,
+        trigger=trigger.name,
+        before=was,
+        state=after.state,
+        value=after.value,
+        bad=trigger.alert.name if trigger.alert is not None else in_words(trigger.breach),
+        why=after.message,
+        episode=after.episode,
+    )
 
 
 def _forgotten(policy: PolicyEntry) -> list[tuple[Trigger, TriggerStatus]]:

@@ -90,6 +90,8 @@ def measure_from(
 BAD = Measurement(Verdict.BREACHING, "0.81", "0.81 < 0.90")
 GOOD = Measurement(Verdict.HEALTHY, "0.95", "0.95 is not < 0.90")
 NO_DATA = Measurement(Verdict.NO_DATA, "", "the query returns no series")
+STALE = Measurement(Verdict.STALE, "0.81", "the newest sample is 3m old, more than 2m", blind=True)
+LOW_TRAFFIC = Measurement(Verdict.LOW_TRAFFIC, "", "traffic of 1 is below 5: not judged")
 ERROR = Measurement(Verdict.ERROR, "", "could not measure (timeout): no answer within 5s")
 
 

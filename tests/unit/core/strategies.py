@@ -8,7 +8,9 @@ from tests.unit.core.builders import (
     BAD,
     ERROR,
     GOOD,
+    LOW_TRAFFIC,
     NO_DATA,
+    STALE,
     at,
     declared,
     live,
@@ -22,8 +24,8 @@ from tests.unit.core.builders import (
 
 VERSIONS = ("v9", "v10", "v11", "v12", "v13")
 
-measurements = st.sampled_from([BAD, GOOD, NO_DATA, ERROR])
-unmeasured = st.sampled_from([NO_DATA, ERROR])
+measurements = st.sampled_from([BAD, BAD, GOOD, NO_DATA, ERROR, STALE, LOW_TRAFFIC])
+unmeasured = st.sampled_from([NO_DATA, ERROR, STALE, LOW_TRAFFIC])
 
 durations = st.sampled_from(["0s", "15s", "30s", "1m", "2m", "10m"])
 triggers = st.builds(

@@ -46,7 +46,7 @@ def play(trigger, tape, memory=None):
 
 @given(triggers, tapes(unmeasured, max_size=200))
 def test_what_was_not_measured_never_breaches_however_long_it_lasts(trigger, tape):
-    assert {m.state for _, _, m in play(trigger, tape)} <= {"NoData", "Error"}
+    assert {m.state for _, _, m in play(trigger, tape)} <= {"NoData", "Error", "Stale", "LowTraffic"}
 
 
 @given(triggers, tapes())
@@ -91,6 +91,48 @@ def test_time_without_measurements_brings_no_breach_nearer(trigger, tape, silenc
         assert memory.clock <= last.clock
         assert memory.streak <= last.streak
         assert last.open or not memory.open
+
+
+@given(triggers, tapes())
+def test_a_replay_never_fires_and_keeps_the_same_clock(trigger, tape):
+    now, live, replayed = NOW, None, None
+    for gap, measured in tape:
+        now += timedelta(seconds=gap)
+        live = advance(trigger, live, measured, now=now, interval=INTERVAL)
+        replayed = advance(trigger, replayed, measured, now=now, interval=INTERVAL, live=False)
+        assert not replayed.open
+        assert replayed.state != "Breached"
+        assert (replayed.clock, replayed.streak) == (live.clock, live.streak)
+
+
+@given(triggers, tapes(), tapes())
+def test_while_it_settles_no_clock_runs_and_nothing_is_decided(trigger, tape, settling):
+    memory = play(trigger, tape)[-1][2] if tape else None
+    now = memory.observed_at if memory else NOW
+    opened = memory.open if memory else False
+    for gap, measured in settling:
+        now += timedelta(seconds=gap)
+        memory = advance(
+            trigger, memory, measured, now=now, interval=INTERVAL, settling="a rollback is at work"
+        )
+        assert (memory.state, memory.clock, memory.streak) == ("Settling", timedelta(0), 0)
+        assert opened or not memory.open
+
+
+@given(triggers, tapes(), st.data())
+def test_looking_again_at_the_same_samples_changes_no_clock(trigger, tape, data):
+    """Each measured tick rests on a sample of its own; in between, the same ones are looked at again."""
+    now, once, twice = NOW, None, None
+    for gap, measured in tape:
+        now += timedelta(seconds=gap)
+        fresh = replace(measured, taken_at=(now.timestamp(),)) if measured in (BAD, GOOD) else measured
+        once = advance(trigger, once, fresh, now=now, interval=INTERVAL)
+        twice = advance(trigger, twice, fresh, now=now, interval=INTERVAL)
+        if fresh.taken_at and data.draw(st.booleans()):
+            now += timedelta(milliseconds=1)
+            twice = advance(trigger, twice, fresh, now=now, interval=INTERVAL)
+        assert (twice.state, twice.open) == (once.state, once.open)
+        assert once.open or (twice.streak, twice.clock) == (once.streak, once.clock)
 
 
 @given(triggers, tapes())

@@ -12,7 +12,7 @@ from model_rollback.engine.probes import Round, Surroundings, make
 from model_rollback.engine.validation import MISSES, Validator
 from model_rollback.errors import Forbidden, NotFound, Unavailable
 from model_rollback.ports import LogLine, LogPart, LogStream, ObjectRef, ProbeAnswer
-from tests.unit.core.builders import NOW, answer, at, live, make_procedure
+from tests.unit.core.builders import NOW, answer, at, live, make_procedure, make_trigger
 
 POD = LogStream("recommender-x", "uid-1", "server", 0)
 TARGET = ObjectRef("apps/v1", "Deployment", "shop", "recommender")
@@ -25,6 +25,15 @@ class FakeSource:
 
     async def query(self, text, at):
         return answer(*(self.values.pop(0) if len(self.values) > 1 else self.values[0]))
+
+
+class FreshSource:
+    """One series whose samples are as new as can be."""
+
+    value = 0.0
+
+    async def query(self, text, at):
+        return answer(at.timestamp() if "timestamp" in text else self.value)
 
 
 class FakeHttp:
@@ -150,6 +159,18 @@ async def test_a_metric_probe_judges_its_own_query(case):
     said = await asker.ask(moment())
 
     assert (said.state, said.observed) == (state, observed)
+
+
+async def test_a_trigger_has_recovered_only_beyond_where_it_recovers_and_then_the_threshold_counts():
+    trigger = make_trigger(recoverAt="0.93", **{"for": "1m"})
+    procedure = make_procedure().model_copy(update={"triggers": (trigger,)})
+    said, source = [], FreshSource()
+    asker = make(probe(trigger="accuracy"), around(procedure=procedure, sources={"default": source}))
+
+    for tick, source.value in enumerate([0.8, 0.92, 0.95, 0.92, 0.8]):
+        said.append((await asker.ask(moment(15 * tick))).state)
+
+    assert said == ["Unknown", "Unknown", "Passed", "Passed", "Unknown"]
 
 
 async def test_a_metric_probe_without_its_source_has_not_passed():

@@ -12,7 +12,10 @@ from model_rollback.ports import ProbeAnswer
 
 
 class Recovery:
-    """Keeps a clock of its own, which begins with the validation: the trigger fails by its own `for`."""
+    """Keeps a clock of its own, which begins with the validation: the trigger fails by its own `for`.
+
+    It has recovered once it was beyond `recoverAt`, as after every breach; from then on the threshold counts.
+    """
 
     final: ClassVar = True
 
@@ -20,6 +23,7 @@ class Recovery:
         self._around = around
         self._trigger = next(t for t in around.procedure.triggers if t.name == probe.trigger)
         self._memory: TriggerMemory | None = None
+        self._recovered = False
 
     async def ask(self, round_: Round) -> ProbeAnswer:
         """See `Asker`."""
@@ -30,15 +34,19 @@ class Recovery:
             target_seen=self._around.target_seen,
         )
         answers = await ask_all(self._around.sources, procedure.metrics_source, questions, round_.now)
+        measurement = measure(trigger, questions, answers, now=round_.now)
         memory = self._memory = advance(
             trigger,
             self._memory,
-            measure(trigger, questions, answers, now=round_.now),
+            measurement,
             now=round_.now,
             interval=procedure.interval,
         )
         message = f"{trigger.name}: {memory.message}"
+        if memory.state == "Healthy" and measurement.recovering and not self._recovered:
+            return ProbeAnswer("Unknown", "Recovering", f"{trigger.name}: {measurement.recovering}")
         if memory.state == "Healthy":
+            self._recovered = True
             return ProbeAnswer("Passed", "Healthy", message)
         if memory.state == "Breached":
             return ProbeAnswer("Failed", "Breached", message)
