@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -33,6 +34,11 @@ class Ours:
     subject: str
     place: Place
     model: BaseModel | None
+
+    @property
+    def folder(self) -> str:
+        """The directory of its file."""
+        return str(Path(self.document.file).parent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,27 +209,29 @@ def _queries_in(value: Any, path: tuple[Step, ...]) -> Iterator[tuple[tuple[Step
 
 def _across(ours: Sequence[Ours]) -> Iterator[Finding]:
     """What can only be said when all objects are known."""
-    seen: dict[tuple[str, Place], Ours] = {}
+    seen: dict[tuple[str, str, Place], Ours] = {}
     for one in ours:
-        key = (one.subject, one.place)
+        # Another directory may well describe another cluster, or the same one at another time.
+        key = (one.folder, one.subject, one.place)
         if one.place[1] and key in seen:
             first = seen[key]
             message = f"{one.subject} is given twice; first in {first.document.file}:{first.document.position().line}"
             yield find("given-twice", one.document, one.subject, Remark(Severity.ERROR, (), message))
         seen.setdefault(key, one)
-    systems = {o.place: o.model for o in ours if o.subject.startswith("ModelDeployment ")}
+    systems = [o for o in ours if o.subject.startswith("ModelDeployment ")]
     for one in ours:
         if isinstance(one.model, RollbackPolicy) and not any(problems_of(one.model.spec)):
             yield from _ask_rules(one, one.model, systems)
 
 
-def _ask_rules(
-    one: Ours, policy: RollbackPolicy, systems: Mapping[Place, BaseModel | None]
-) -> Iterator[Finding]:
-    namespace = one.place[0]
-    system = systems.get((namespace, policy.spec.model_deployment_ref.name))
+def _ask_rules(one: Ours, policy: RollbackPolicy, systems: Sequence[Ours]) -> Iterator[Finding]:
+    """Its ModelDeployment is the one in its own directory, else any of that name."""
+    near = [s for s in systems if s.place[0] == one.place[0]]
+    near.sort(key=lambda s: s.folder != one.folder)
+    wanted = policy.spec.model_deployment_ref.name
+    system = next((s.model for s in near if s.place[1] == wanted), None)
     spec: ModelDeploymentSpec | None = system.spec if isinstance(system, ModelDeployment) else None
-    case = Case(resolve_policy(policy.spec), spec, [name for space, name in systems if space == namespace])
+    case = Case(resolve_policy(policy.spec), spec, [s.place[1] for s in near])
     for rule in RULES:
         for remark in rule(case):
             yield find(name_of(rule), one.document, one.subject, remark)

@@ -35,7 +35,7 @@ class Answer(ApiModel):
     values: Annotated[
         Points | None,
         Field(
-            description="One value for each step: a decimal, `NaN`, `Inf`, `-Inf`, `_` for no sample, `old` for a sample older than `maxSampleAge`. After the last one the series has no more samples. Example: `0.95x7 _x3 0.81x12`."
+            description="One value for each step: a decimal, `NaN`, `Inf`, `-Inf`, `_` for no sample, `old` for a sample older than `maxSampleAge`. After the last one the series has no more samples. For an alert: `1` while it fires, `0` while not. Example: `0.95x7 _x3 0.81x12`."
         ),
     ] = None
     failures: Annotated[

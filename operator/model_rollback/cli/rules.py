@@ -102,8 +102,10 @@ def unattested(case: Case) -> Iterator[Remark]:
 
 
 def fires_at_once(case: Case) -> Iterator[Remark]:
-    """Neither `for` nor `consecutive`: a single bad sample rolls back."""
+    """Neither `for` nor `consecutive`: a single bad sample rolls back. An alert has a `for` of its own."""
     for path, trigger in _triggers(case):
+        if trigger.action == "Notify" or trigger.alert is not None:
+            continue
         if not trigger.for_ and trigger.consecutive == 1:
             yield _warn(
                 path,

@@ -114,6 +114,32 @@ def test_a_query_that_returns_a_value_is_no_filter(query: str):
     assert (code, findings) == (0, [])
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {f"{TRIGGER}.for": ABSENT, f"{TRIGGER}.action": "Notify"},
+        {"spec.triggers": [{"name": "slo", "alert": {"name": "RecommenderSLOBurn"}}]},
+    ],
+    ids=["a trigger that only notifies", "an alert"],
+)
+def test_what_may_fire_at_once(change: Document):
+    assert lint(with_fields(ROLLBACK_POLICY, change), strict=True) == (0, [])
+
+
+def test_objects_of_one_name_in_two_directories_do_not_meet(tmp_path: Path):
+    pair = yaml.safe_dump_all([MODEL_DEPLOYMENT, ROLLBACK_POLICY])
+    pinned = with_fields(ROLLBACK_POLICY, {"spec.target": {"strategy": "Pinned", "version": "v12"}})
+    for name, text in (("a", pair), ("b", yaml.safe_dump_all([MODEL_DEPLOYMENT, pinned]))):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "policy.yaml").write_text(text)
+
+    outcome = run("lint", str(tmp_path), "-o", "json")
+
+    assert [(f["rule"], f["file"]) for f in outcome.json["findings"]] == [
+        ("undeclared-target", str(tmp_path / "b/policy.yaml"))
+    ]
+
+
 def test_the_smallest_pair_is_without_a_finding():
     assert lint(MODEL_DEPLOYMENT, ROLLBACK_POLICY, strict=True) == (0, [])
 
