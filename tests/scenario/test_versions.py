@@ -54,6 +54,11 @@ def test_a_mixed_rollout_is_no_version_and_both_go_back_in_order(pair: World, au
     )["items"]
     assert {r["metadata"]["name"]: r["data"]["version"] for r in kept} == revisions
 
+    pair.kubectl(
+        *("patch", "deployment", "recommender", "--type=merge"),
+        '--patch={"spec": {"revisionHistoryLimit": 5}}',
+        namespace=pair.namespace,
+    )
     mark = audit.mark()
     pair.quality(BAD)
     pair.wait_for_image("v12")
@@ -65,6 +70,10 @@ def test_a_mixed_rollout_is_no_version_and_both_go_back_in_order(pair: World, au
     steps = {s["component"]: s for s in done["status"]["steps"] if s["action"] == "Revert"}
     assert _time(steps["features"]["finishedAt"]) <= _time(steps["model"]["startedAt"])
     assert pair.image("features") == systems.image_of("v12", "features")
+
+    (patched,) = [n for n in done["status"]["notReverted"] if n["manager"] == "kubectl-patch"]
+    assert (patched["object"], patched["fields"]) == ("Deployment recommender", ["spec.revisionHistoryLimit"])
+    assert pair.get("deployment")["spec"]["revisionHistoryLimit"] == 5
 
     assert [q["version"] for q in pair.status()["quarantined"]] == ["v13"]
     pair.patch("modeldeployment", {"quarantineReleases": [{"version": "v13", "reason": "fixed upstream"}]})

@@ -13,9 +13,9 @@ from model_rollback.api.v1alpha1.target import Target
 from model_rollback.core import candidates, machine, plan, versions
 from model_rollback.core.pins import Values
 from model_rollback.core.triggers import is_open
-from model_rollback.engine import revisions
+from model_rollback.engine import leftovers, revisions
 from model_rollback.engine.store import PolicyEntry, RollbackEntry, SystemEntry
-from model_rollback.engine.tracker import read_values
+from model_rollback.engine.tracker import pins_of, read_targets, read_values
 from model_rollback.engine.ways import Dry, NoWay, Way, identity_of, shown, way_to
 from model_rollback.ports import Objects
 
@@ -59,8 +59,9 @@ async def make(
     problem = plan.problem_of_steps(policy.spec.steps, system.spec.components)
     if problem:
         return _never(rollback, Reason.INVALID_SPEC, problem)
-    live = await read_values(objects, system)
-    if live is None:
+    found = await read_targets(objects, system)
+    live = pins_of(system.spec, found) if found is not None else None
+    if found is None or live is None:
         return _never(rollback, Reason.TARGETS_MISSING, "a target disappeared before the plan was made.")
     start = _start_of(rollback, system.spec, system, live)
     if isinstance(start, Made):
@@ -82,7 +83,18 @@ async def make(
         if way.there_already:
             return Made(superseded=way.why)
         return _never(rollback, Reason.NO_SAFE_TARGET, way.why)
-    kept = {"from_revision": await revisions.keep(objects, system, start[0], live)}
+    reverted = [s.component for s in way.steps if s.action == "Revert"]
+    kept = {
+        "from_revision": await revisions.keep(objects, system, start[0], live),
+        "not_reverted": await leftovers.find(
+            objects,
+            system.ref.namespace,
+            system.spec.components,
+            found,
+            reverted,
+            system.status.current_since,
+        ),
+    }
     targets = _targets(target, procedure, system.spec, system, now)
     return Made(kept | _fields(rollback, start, targets, way, procedure, now))
 

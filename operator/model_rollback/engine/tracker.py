@@ -136,7 +136,7 @@ class Tracker:
         if newest is not None and newest.digest == status.current_digest and newest.last_seen is None:
             return
         found = await read_targets(self._objects, entry)
-        values = _pins_of(spec, found) if found is not None else None
+        values = pins_of(spec, found) if found is not None else None
         if (
             found is None
             or values is None
@@ -202,7 +202,7 @@ def read_pins(component: Component, obj: Object) -> PinValues:
 async def read_values(objects: Objects, entry: SystemEntry) -> Values | None:
     """Every component's pins, read from the API server now; None when a target or pin is missing."""
     found = await read_targets(objects, entry)
-    return _pins_of(entry.spec, found) if found is not None and entry.spec is not None else None
+    return pins_of(entry.spec, found) if found is not None and entry.spec is not None else None
 
 
 async def read_targets(objects: Objects, entry: SystemEntry) -> dict[str, Object] | None:
@@ -216,7 +216,8 @@ async def read_targets(objects: Objects, entry: SystemEntry) -> dict[str, Object
     return found
 
 
-def _pins_of(spec: ModelDeploymentSpec, found: Mapping[str, Object]) -> Values | None:
+def pins_of(spec: ModelDeploymentSpec, found: Mapping[str, Object]) -> Values | None:
+    """Every component's pins in those targets; None when one is missing."""
     try:
         return {c.name: read_pins(c, found[c.name]) for c in spec.components}
     except PathError:

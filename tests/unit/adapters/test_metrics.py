@@ -192,6 +192,16 @@ async def test_a_503_is_asked_once_and_told_at_once(httpserver: HTTPServer, url:
     assert len(httpserver.log) == 1
 
 
+def test_the_library_does_not_replace_the_connection_pool(url: str):
+    """Guard: the adapter stands on a longer prefix than the library's own, whose pool keeps only ten."""
+    source = PrometheusSource(SourceConfig(url, concurrency=17))
+    pool = source._client._session.get_adapter(
+        f"{url.rstrip('/')}/api/v1/query"
+    ).poolmanager.connection_pool_kw
+    source.close()
+    assert (pool["maxsize"], pool["block"]) == (17, True)
+
+
 async def test_a_login_page_is_not_prometheus(httpserver: HTTPServer, url: str):
     """Guard: JSON is decoded in the hook; the library lets requests' JSONDecodeError through."""
     httpserver.expect_request(PATH).respond_with_data("<html>sign in</html>", content_type="text/html")

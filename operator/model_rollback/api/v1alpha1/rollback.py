@@ -15,10 +15,12 @@ from model_rollback.api.types import (
     Time,
     Timeout,
     VersionName,
+    atomic,
     keyed,
     rule,
 )
 from model_rollback.api.v1alpha1.meta import Column, KindInfo, LocalRef, ObjectMeta
+from model_rollback.api.v1alpha1.not_reverted import NotReverted
 from model_rollback.api.v1alpha1.policy_step import MAX_STEPS, PolicyStep
 from model_rollback.api.v1alpha1.probe import Probe
 from model_rollback.api.v1alpha1.review import Review
@@ -394,6 +396,13 @@ class RollbackStatus(StatusModel):
         Procedure | None, Field(description="The policy as resolved when this was planned.")
     ] = None
     plan_hash: Annotated[str, Field(max_length=64, description="sha256 of target, steps and procedure.")] = ""
+    not_reverted: Annotated[
+        tuple[NotReverted, ...],
+        Field(
+            description="Other changes since the bad version appeared, seen when it was planned: in the targets beside their pins, and in the ConfigMaps and Secrets that their pods use.",
+            **atomic(50),
+        ),
+    ] = ()
     current_step: Annotated[
         str, Field(max_length=160, description="The running step, or where it halted.")
     ] = ""
