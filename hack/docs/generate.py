@@ -130,8 +130,11 @@ def gates() -> str:
     return f"""# Gates
 
 Between a breach and a rollback stand these gates, in this order. The first one that blocks is the reason of the
-policy's condition `Armed=False`. `Armed` is kept up to date all the time, not only during a breach: so it can be seen
-today that a breach tomorrow would find no target.
+policy's condition `Armed=False`. `Armed` is kept up to date all the time, not only during a breach (within a few
+minutes where nothing but time has passed): so it can be seen today that a breach tomorrow would find no target. A
+breach is always judged by all gates as they are at that moment.
+
+How to set them: [say when and to what it may roll back](../how-to/limit-rollbacks.md).
 
 {table(*rows)}
 When all pass, `Armed=True`, and its message names the version that a breach would put back now.

@@ -48,8 +48,9 @@ def _endpoint(text: str, *, literal: bool = False) -> Address:
     except ValueError:
         number = 0
     if not host or not 1 <= number <= 65535:
+        what = "address:port with an IP address" if literal else "host:port"
         raise ValueError(
-            f"probes.resolve: {text!r} is not host:port; write recommender.shop.svc:8080: 127.0.0.1:18080"
+            f"probes.resolve: {text!r} is not {what}; write recommender.shop.svc:8080=127.0.0.1:18080"
         )
     return host, number
 

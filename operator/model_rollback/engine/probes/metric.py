@@ -28,7 +28,7 @@ class Metric:
     async def ask(self, round_: Round) -> ProbeAnswer:
         """See `Asker`. What cannot be measured has not passed, and has not failed either."""
         source = self._around.procedure.metrics_source
-        questions = questions_of(self._trigger)
+        questions = questions_of(self._trigger, target_seen=self._around.target_seen)
         answers = await ask_all(self._around.sources, source, questions, round_.now)
         measurement = measure(self._trigger, questions, answers, now=round_.now)
         if measurement.verdict is Verdict.HEALTHY:
