@@ -132,7 +132,7 @@ class RollbackPolicySpec(ApiModel):
         list[TriggerSpec],
         Field(
             min_length=1,
-            description='What makes a version bad. One breached trigger is enough to start a Rollback. Example: `[{name: accuracy, query: model_quality{metric="accuracy"}, breach: {operator: LessThan, threshold: "0.90"}, for: 2m}]`.',
+            description='What makes a version bad. One breached trigger is enough to start a Rollback, unless `match` says more. Example: `[{name: accuracy, query: model_quality{metric="accuracy"}, breach: {operator: LessThan, threshold: "0.90"}, for: 2m}]`.',
             **keyed("name", items=50),
         ),
     ]
