@@ -7,7 +7,7 @@ against each other.
 
 import re
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, Any, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final, Self
 
 import durationpy
 from pydantic import (
@@ -44,6 +44,10 @@ class ApiModel(BaseModel):
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
     cel_rules: ClassVar[tuple[CelRule, ...]] = ()
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """Itself: it never changes. pydantic copies defaults for each object; ten thousand specs share them so."""
+        return self
 
     @model_validator(mode="before")
     @classmethod
