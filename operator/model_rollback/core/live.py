@@ -22,7 +22,7 @@ class LiveTarget:
         pins: pin name → shown value; empty when the object or a pin is missing.
         problem: why there are no pins; empty when all is well.
         missing: whether the object itself is not there.
-        paused: whether its own controller rolls nothing out at the moment (`spec.paused`).
+        paused: whether its own controller rolls nothing out at the moment, by the field that its kind names.
         managed_by: who writes it from elsewhere, see `core.ownership`; empty without one.
         changed_at: when we first saw these pins.
         resource_version: of the object as read; a later look never gives way to an older one.

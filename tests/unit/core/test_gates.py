@@ -125,7 +125,7 @@ BLOCKED = {
     "a paused Deployment": (
         {"live": [live(paused=True)]},
         Reason.TARGET_PAUSED,
-        "model is paused (spec.paused): what is put back would not be rolled out; resume it",
+        "model is paused or suspended: what is put back would not be rolled out; resume it",
     ),
     "the budget of three in a day": (
         {"status": finished_hours_ago(1, 5, 23)},

@@ -138,3 +138,43 @@ def test_scaled_to_zero_is_seen(replicas, zero):
 
 def test_two_looks_at_the_same_state_are_equal_whatever_their_resource_version():
     assert see(deployment(resourceVersion="41")) == see(deployment(resourceVersion="42"))
+
+
+def other(api_version, kind, **spec):
+    return {
+        "apiVersion": api_version,
+        "kind": kind,
+        "metadata": {"name": "x", "uid": "u", "labels": {"app.kubernetes.io/version": "v13"}},
+        "spec": spec,
+    }
+
+
+PAUSED = {
+    "a CronJob that is suspended": (other("batch/v1", "CronJob", suspend=True), True),
+    "a CronJob that is not": (other("batch/v1", "CronJob", suspend=False), False),
+    "a RayService that is suspended": (other("ray.io/v1", "RayService", suspend=True), True),
+    "a Rollout that is paused": (other("argoproj.io/v1alpha1", "Rollout", paused=True), True),
+    "a Rollout that pauses a canary by itself": (
+        other("argoproj.io/v1alpha1", "Rollout", paused=None),
+        False,
+    ),
+    "a StatefulSet, which cannot be": (other("apps/v1", "StatefulSet", paused=True), False),
+    "a ConfigMap, which cannot be": (other("v1", "ConfigMap"), False),
+}
+
+
+@pytest.mark.parametrize("case", PAUSED)
+def test_whether_its_own_controller_is_paused(case):
+    obj, paused = PAUSED[case]
+    target = {"apiVersion": obj["apiVersion"], "kind": obj["kind"], "name": "x"}
+
+    assert see(obj, targetRef=target, preset=None, container=None).paused is paused
+
+
+def test_a_kind_without_a_pod_template_is_called_by_its_own_label():
+    target = {"apiVersion": "v1", "kind": "ConfigMap", "name": "x"}
+
+    seen = see(other("v1", "ConfigMap"), targetRef=target, preset=None, container=None)
+
+    assert seen.app_version == "v13"
+    assert seen.pins == {"data": "json:null", "binary-data": "json:null"}

@@ -27,12 +27,12 @@ def mixed_versions(o: Observation) -> Blocked | None:
 
 
 def target_paused(o: Observation) -> Blocked | None:
-    """A target's own controller is paused (`spec.paused`): what is put back would not be rolled out. Resume it."""
+    """A target's own controller is paused or suspended: what is put back would not be rolled out. Resume it."""
     paused = [t.component for t in o.live if t.paused]
     if paused:
         return Blocked(
             Reason.TARGET_PAUSED,
-            f"{', '.join(paused)} is paused (spec.paused): what is put back would not be rolled out; resume it",
+            f"{', '.join(paused)} is paused or suspended: what is put back would not be rolled out; resume it",
         )
     return None
 
