@@ -20,6 +20,7 @@ _CONTEXT.set_forkserver_preload(["pytest", "tests.support.forked", "model_rollba
 _ALONE = threading.Lock()
 """multiprocessing looks at all its children whenever one is started; two threads must not read one exit code."""
 _POLL_SECONDS = 0.02
+_MOST_FILES = 4096
 
 
 class ForkedModule:
@@ -78,6 +79,7 @@ def _become(module: str, arguments: list[str], environment: dict[str, str], log:
     nothing = os.open(os.devnull, os.O_RDONLY)
     for source, target in ((nothing, 0), (sink, 1), (sink, 2)):
         os.dup2(source, target)
+    os.closerange(3, _MOST_FILES)  # one of them would keep the server process alive when the test run is gone
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = [module, *arguments]
