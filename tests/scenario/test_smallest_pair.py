@@ -15,6 +15,8 @@ import pytest
 import yaml
 
 from model_rollback.app import App
+from model_rollback.core.machine import Phase
+from model_rollback.core.phase import next_tick
 from model_rollback.settings import Settings
 from tests.scenario import systems
 from tests.support import places
@@ -26,6 +28,8 @@ from tests.support.waiting import wait_until
 pytestmark = pytest.mark.cluster
 
 INTERVAL = timedelta(seconds=15)
+SETTLE = timedelta(minutes=1)
+AFTER_THE_SAMPLE = timedelta(seconds=1)
 LABELS = {"metric": "accuracy", "model": "recommender"}
 
 
@@ -62,20 +66,24 @@ class Story:
         self._prometheus = prometheus
 
     async def tick(self, accuracy: float) -> None:
-        """Moves the clock by one interval, to a new sample, and lets the operator finish that tick."""
-        moment = self.clock.now() + INTERVAL
+        """Moves the clock to shortly after the next sample, and lets the operator finish the tick of that sample.
+
+        Which of these moments it ticks at is its own business: ticks are locked to the samples once it knows them.
+        """
+        moment = next_tick(self.clock.now(), INTERVAL)
         sample = (moment.timestamp(), accuracy)
         await asyncio.to_thread(self._prometheus.backfill, "model_quality", LABELS, [sample])
-        await self.clock.move_to(moment)
-        async with asyncio.timeout(30):
+        await self.clock.move_to(moment + AFTER_THE_SAMPLE)
+        async with asyncio.timeout(60):
             while not self._has_caught_up(moment):  # noqa: ASYNC110 - values of others, no event
                 await asyncio.sleep(0.001)
 
     def _has_caught_up(self, moment: datetime) -> bool:
         """Whether the tick is done, and a Rollback under way waits for a later moment."""
         run = self.app.runtime.executor.active((self._namespace, "recommender"))
-        waits = run is None or run.due is None or run.due > moment
-        return waits and self.app.runtime.scheduler.last_tick_at == moment
+        waits = run is None or run.due is None or run.due > self.clock.now()
+        last = self.app.runtime.scheduler.last_tick_at
+        return waits and last is not None and last >= moment
 
     async def tick_until(self, done: Callable[[], bool], limit: timedelta, *, accuracy: float) -> None:
         """Ticks until `done`; fails after `limit` of the operator's time."""
@@ -98,6 +106,20 @@ class Story:
     def status(self) -> Any:
         """The ModelDeployment's status as the operator last wrote it."""
         return self.app.runtime.store.systems[self._namespace, "recommender"].status
+
+    async def validating(self) -> None:
+        """Waits until the Rollback waits for its probes, and for nothing that the cluster does in its own time."""
+
+        def waits() -> bool:
+            run = self.app.runtime.executor.active((self._namespace, "recommender"))
+            return (
+                run is not None
+                and run.phase is Phase.VALIDATING
+                and run.due is not None
+                and run.due - self.clock.now() <= SETTLE
+            )
+
+        await self.seen(waits, "the Rollback to be validating")
 
     async def live(self, version: str) -> None:
         """Waits until the operator has seen both objects, and that version live and ready."""
@@ -171,6 +193,7 @@ async def play(story: Story) -> None:
     assert story.clock.now() - deployed >= timedelta(minutes=2), "it must be bad for two minutes"
 
     await story.live("v12")
+    await story.validating()
     await story.tick_until(lambda: story.status().active_rollback == "", timedelta(minutes=10), accuracy=0.95)
 
     (rollback,) = await story.get("rollbacks")

@@ -23,6 +23,7 @@ log = structlog.get_logger(__name__)
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 30.0
 _STABLE_AFTER = 60.0
+_CLOSING = 0.25
 # Else kopf names itself after the user, and a container's user has no name. Read by its peering only, which is off.
 _OWN_ID: Any = "model-rollback"
 
@@ -113,6 +114,8 @@ class Watcher:
             stop_flag=stop,
             ready_flag=self.ready,
         )
+        # aiohttp closes TLS connections in the background, and with the loop they would be dropped unclosed.
+        await asyncio.sleep(_CLOSING)
 
 
 async def _awaited(make: Callable[[], Awaitable[kopf.ConnectionInfo]]) -> kopf.ConnectionInfo:
