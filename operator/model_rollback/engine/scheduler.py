@@ -110,12 +110,18 @@ class Scheduler:
             self._last[group] = min(last, now)
         for group in groups:
             self._last.setdefault(group, now)
-            if self._next(group, self._last[group]) <= now:
+            if self._due(group) <= now:
                 # The newest moment that has passed: ticks that were missed are not made up for.
                 self._begin(group, self._next(group, now - group[1]), list(groups[group].values()))
         self._phasing.keep(groups)
-        upcoming = [self._next(group, self._last[group]) for group in groups]
+        upcoming = [self._due(group) for group in groups]
         await wait_until(self._clock, self._changed, min(upcoming, default=None))
+
+    def _due(self, group: Group) -> datetime:
+        """The tick after the last one; when the samples' phase was learned meanwhile, not right behind it."""
+        last, interval = self._last[group], group[1]
+        due = self._next(group, last)
+        return due if due - last >= interval / 2 else due + interval
 
     def _next(self, group: Group, after: datetime) -> datetime:
         return next_tick(after, group[1], self._phasing.lock(group).offset)
