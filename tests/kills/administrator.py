@@ -33,6 +33,12 @@ class Administrator:
         body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self._namespace}}
         self._api.post(version="v1", url="namespaces", json=body, timeout=_PATIENCE).raise_for_status()
 
+    def delete_deployments(self) -> None:
+        """Their pods go with them; nobody waits for that."""
+        self._api.delete(
+            version="apps/v1", namespace=self._namespace, url="deployments", timeout=_PATIENCE
+        ).raise_for_status()
+
     def apply(self, *manifests: dict[str, Any]) -> None:
         """kubectl apply --server-side."""
         for manifest in manifests:
