@@ -7,8 +7,8 @@ from datetime import datetime
 from model_rollback.api.conditions import Condition, condition, find_condition, merge_conditions, truncate
 from model_rollback.api.reasons import Reason
 from model_rollback.api.types import format_duration
-from model_rollback.api.v1alpha1.rollback import Evidence, Sample
 from model_rollback.api.v1alpha1.rollback_policy import RollbackPolicyStatus
+from model_rollback.api.v1alpha1.rollback_record import Evidence, Sample
 from model_rollback.api.v1alpha1.trigger import Trigger, TriggerStatus
 from model_rollback.core.candidates import Candidate
 from model_rollback.core.comparison import in_words, show_value

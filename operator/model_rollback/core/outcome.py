@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Final
 
 from model_rollback.api.reasons import Reason
-from model_rollback.api.v1alpha1.rollback import Result
+from model_rollback.api.v1alpha1.rollback_record import Result
 
 _ANY: Final = frozenset({"True", "False", "Unknown", ""})
 _NOT_TRUE: Final = _ANY - {"True"}

@@ -9,7 +9,7 @@ from model_rollback.api.v1alpha1.component import Component
 from model_rollback.api.v1alpha1.model_deployment import ModelDeploymentSpec
 from model_rollback.api.v1alpha1.policy_step import PolicyStep
 from model_rollback.api.v1alpha1.probe import Probe, ReadinessProbe
-from model_rollback.api.v1alpha1.rollback import PlannedTarget, Procedure, Step
+from model_rollback.api.v1alpha1.rollback_record import PlannedTarget, Procedure, Step
 from model_rollback.api.v1alpha1.trigger import Trigger
 from model_rollback.core.pins import Values, digest
 from model_rollback.core.presets import Policy

@@ -5,7 +5,7 @@ from datetime import datetime
 from model_rollback.api.conditions import condition, merge_conditions
 from model_rollback.api.reasons import Reason
 from model_rollback.api.v1alpha1.review import Review
-from model_rollback.api.v1alpha1.rollback import RollbackStatus
+from model_rollback.api.v1alpha1.rollback_record import RollbackStatus
 
 
 def missing(review: Review) -> list[str]:

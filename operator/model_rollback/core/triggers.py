@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from model_rollback.api.types import format_duration
-from model_rollback.api.v1alpha1.rollback import Evidence
+from model_rollback.api.v1alpha1.rollback_record import Evidence
 from model_rollback.api.v1alpha1.trigger import Trigger, TriggerState, TriggerStatus
 from model_rollback.core.measure import Measurement, Verdict
 

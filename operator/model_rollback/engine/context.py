@@ -11,7 +11,7 @@ from model_rollback.api.reasons import Reason
 from model_rollback.api.v1alpha1 import RollbackStatus
 from model_rollback.api.v1alpha1.component import Component
 from model_rollback.api.v1alpha1.probe import JobProbe
-from model_rollback.api.v1alpha1.rollback import PlannedTarget, Procedure, Step
+from model_rollback.api.v1alpha1.rollback_record import PlannedTarget, Procedure, Step
 from model_rollback.core import machine
 from model_rollback.core.machine import phase_of
 from model_rollback.core.pins import PinValues, Values

@@ -1,7 +1,7 @@
 """What a failed validation leads to: the next target of the plan, or people."""
 
 from model_rollback.api.reasons import Reason
-from model_rollback.api.v1alpha1.rollback import Step
+from model_rollback.api.v1alpha1.rollback_record import Step
 from model_rollback.core import machine
 from model_rollback.engine import planning
 from model_rollback.engine.context import Context

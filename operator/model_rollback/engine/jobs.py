@@ -6,7 +6,7 @@ from typing import Any
 
 from model_rollback.api.reasons import Reason
 from model_rollback.api.v1alpha1.probe import JobProbe
-from model_rollback.api.v1alpha1.rollback import Procedure, Step
+from model_rollback.api.v1alpha1.rollback_record import Procedure, Step
 from model_rollback.core.jobs import from_cron_job, from_template, is_ours, job_name, state_of
 from model_rollback.engine.steps import Outcome, Progress, failed, failure, or_timed_out
 from model_rollback.errors import ClusterError, Conflict, NotFound

@@ -8,7 +8,7 @@ from typing import Any
 from model_rollback.api.reasons import Reason
 from model_rollback.api.v1alpha1.model_deployment import ModelDeploymentSpec
 from model_rollback.api.v1alpha1.policy_step import PolicyStep
-from model_rollback.api.v1alpha1.rollback import MAX_TARGETS, PlannedTarget, Procedure, Step
+from model_rollback.api.v1alpha1.rollback_record import MAX_TARGETS, PlannedTarget, Procedure, Step
 from model_rollback.api.v1alpha1.target import Target
 from model_rollback.core import candidates, machine, plan, versions
 from model_rollback.core.pins import Values

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from model_rollback.api.reasons import Reason
-from model_rollback.api.v1alpha1.rollback import Step
+from model_rollback.api.v1alpha1.rollback_record import Step
 from model_rollback.core import machine
 from model_rollback.core.pins import PinValues
 from model_rollback.engine import lock

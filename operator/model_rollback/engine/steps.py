@@ -13,7 +13,7 @@ from typing import Any
 from model_rollback.api.reasons import Reason
 from model_rollback.api.types import format_duration
 from model_rollback.api.v1alpha1.component import Component
-from model_rollback.api.v1alpha1.rollback import PinRecord, Procedure, Step
+from model_rollback.api.v1alpha1.rollback_record import PinRecord, Procedure, Step
 from model_rollback.core.kinds import type_of
 from model_rollback.core.live import LiveTarget, observe
 from model_rollback.core.pins import PinValues, build_patch, show_all

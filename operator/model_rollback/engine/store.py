@@ -22,7 +22,7 @@ from model_rollback.api.v1alpha1 import (
     RollbackStatus,
 )
 from model_rollback.api.v1alpha1.component import Component
-from model_rollback.api.v1alpha1.rollback import Evidence
+from model_rollback.api.v1alpha1.rollback_record import Evidence
 from model_rollback.core.calm import Calm
 from model_rollback.core.health import HealthClock
 from model_rollback.core.kinds import problems

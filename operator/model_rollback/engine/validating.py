@@ -4,7 +4,7 @@ from datetime import datetime
 
 from model_rollback.api.reasons import Reason
 from model_rollback.api.types import format_duration
-from model_rollback.api.v1alpha1.rollback import Step
+from model_rollback.api.v1alpha1.rollback_record import Step
 from model_rollback.core import machine
 from model_rollback.engine.context import Context, Pause
 from model_rollback.engine.giving_up import give_up

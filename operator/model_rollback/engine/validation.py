@@ -7,7 +7,7 @@ from datetime import datetime
 import structlog
 
 from model_rollback.api.conditions import truncate
-from model_rollback.api.v1alpha1.rollback import ProbeStatus, Step
+from model_rollback.api.v1alpha1.rollback_record import ProbeStatus, Step
 from model_rollback.core.live import LiveTarget
 from model_rollback.engine.probes import Round, Surroundings, make
 from model_rollback.errors import OutsideError

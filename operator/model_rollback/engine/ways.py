@@ -7,7 +7,7 @@ from typing import Protocol
 
 from model_rollback.api.v1alpha1.component import Component
 from model_rollback.api.v1alpha1.policy_step import PolicyStep
-from model_rollback.api.v1alpha1.rollback import PlannedTarget, Step
+from model_rollback.api.v1alpha1.rollback_record import PlannedTarget, Step
 from model_rollback.core import candidates, plan
 from model_rollback.core.paths import PathError
 from model_rollback.core.pins import PinValues, Values, declare_over, show_all, version_digest

@@ -12,7 +12,13 @@ from model_rollback.api.v1alpha1.model_deployment import (
     QuarantinedVersion,
     RecordedVersion,
 )
-from model_rollback.api.v1alpha1.rollback import PinRecord, PlannedTarget, Procedure, RollbackStatus, Step
+from model_rollback.api.v1alpha1.rollback_record import (
+    PinRecord,
+    PlannedTarget,
+    Procedure,
+    RollbackStatus,
+    Step,
+)
 from model_rollback.api.v1alpha1.trigger import Trigger
 from model_rollback.core import machine
 from model_rollback.core.gates import Observation

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from model_rollback.api.conditions import find_condition
-from model_rollback.api.v1alpha1.rollback import RollbackStatus
+from model_rollback.api.v1alpha1.rollback_record import RollbackStatus
 from model_rollback.core import machine
 from model_rollback.core.machine import Phase, phase_of
 from model_rollback.core.outcome import OUTCOMES

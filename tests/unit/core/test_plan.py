@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_rollback.api.v1alpha1.rollback import PlannedTarget
+from model_rollback.api.v1alpha1.rollback_record import PlannedTarget
 from model_rollback.core.plan import (
     default_settle,
     in_dependency_order,

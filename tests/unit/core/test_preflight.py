@@ -2,7 +2,7 @@
 
 import pytest
 
-from model_rollback.api.v1alpha1.rollback import RollbackStatus
+from model_rollback.api.v1alpha1.rollback_record import RollbackStatus
 from model_rollback.core import machine
 from model_rollback.core.machine import IllegalTransition, Phase, phase_of
 from tests.unit.core.builders import NOW, make_procedure, way

@@ -4,7 +4,7 @@ import pytest
 
 from model_rollback.api.conditions import find_condition
 from model_rollback.api.v1alpha1.review import Review
-from model_rollback.api.v1alpha1.rollback import RollbackStatus
+from model_rollback.api.v1alpha1.rollback_record import RollbackStatus
 from model_rollback.core.review import reviewed
 from tests.unit.core.builders import at
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from model_rollback.api.conditions import find_condition
 from model_rollback.api.reasons import Reason
-from model_rollback.api.v1alpha1.rollback import Step
+from model_rollback.api.v1alpha1.rollback_record import Step
 from model_rollback.core import machine
 from model_rollback.core.machine import Phase, phase_of
 from tests.unit.core.builders import (

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import pytest
 
-from model_rollback.api.v1alpha1.rollback import Evidence
+from model_rollback.api.v1alpha1.rollback_record import Evidence
 from model_rollback.api.v1alpha1.trigger import TriggerStatus
 from model_rollback.core.measure import Measurement, Verdict
 from model_rollback.core.triggers import (

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from model_rollback.api.reasons import Reason
-from model_rollback.api.v1alpha1.rollback import Step
+from model_rollback.api.v1alpha1.rollback_record import Step
 from model_rollback.core.jobs import from_cron_job, job_name
 from model_rollback.engine.jobs import JobRunner
 from model_rollback.engine.steps import Outcome

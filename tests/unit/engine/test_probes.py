@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from model_rollback.api.v1alpha1.probe import PROBE_KINDS, Probe
-from model_rollback.api.v1alpha1.rollback import Step
+from model_rollback.api.v1alpha1.rollback_record import Step
 from model_rollback.core.live import LiveTarget
 from model_rollback.engine.probes import Round, Surroundings, make
 from model_rollback.engine.validation import MISSES, Validator

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from typing import Any, Literal
 
 from model_rollback.api.v1alpha1 import RollbackStatus
-from model_rollback.api.v1alpha1.rollback import ProbeStatus
+from model_rollback.api.v1alpha1.rollback_record import ProbeStatus
 from model_rollback.core import machine
 from model_rollback.engine.context import Context
 from model_rollback.engine.validating import Validating

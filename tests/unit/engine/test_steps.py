@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from model_rollback.api.reasons import Reason
-from model_rollback.api.v1alpha1.rollback import Step
+from model_rollback.api.v1alpha1.rollback_record import Step
 from model_rollback.core.kinds import type_of
 from model_rollback.core.pins import build_patch
 from model_rollback.engine.steps import Outcome, StepRunner

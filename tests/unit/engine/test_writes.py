@@ -1,6 +1,6 @@
 """What a step asks before it writes, how it knows its own write again, and when it is done."""
 
-from model_rollback.api.v1alpha1.rollback import Step
+from model_rollback.api.v1alpha1.rollback_record import Step
 from model_rollback.engine.steps import Outcome, StepRunner
 from model_rollback.errors import Unavailable
 from model_rollback.ports import ObjectRef

@@ -5,12 +5,13 @@ from model_rollback.api.v1alpha1.model_deployment import (
     ModelDeploymentSpec,
     ModelDeploymentStatus,
 )
-from model_rollback.api.v1alpha1.rollback import Rollback, RollbackSpec, RollbackStatus
+from model_rollback.api.v1alpha1.rollback import Rollback, RollbackSpec
 from model_rollback.api.v1alpha1.rollback_policy import (
     RollbackPolicy,
     RollbackPolicySpec,
     RollbackPolicyStatus,
 )
+from model_rollback.api.v1alpha1.rollback_record import RollbackStatus
 
 __all__ = [
     "ModelDeployment",

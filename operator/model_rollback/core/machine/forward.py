@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from model_rollback.api.reasons import Reason
-from model_rollback.api.v1alpha1.rollback import PlannedTarget, RollbackStatus, Step
+from model_rollback.api.v1alpha1.rollback_record import PlannedTarget, RollbackStatus, Step
 from model_rollback.core.machine.table import WORK, Cause, Phase, move, phase_of
 from model_rollback.core.machine.words import current_steps, finish, say, update
 

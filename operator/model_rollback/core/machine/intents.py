@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Literal
 
 from model_rollback.api.reasons import Reason
-from model_rollback.api.v1alpha1.rollback import Intent, RollbackStatus
+from model_rollback.api.v1alpha1.rollback_record import Intent, RollbackStatus
 from model_rollback.core.machine.leaving import abandon, begin_restore, begin_undo, resume
 from model_rollback.core.machine.table import Phase, phase_of
 from model_rollback.core.machine.words import say

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from model_rollback.api.reasons import Reason
-from model_rollback.api.v1alpha1.rollback import RestoredAs, RollbackStatus, Step
+from model_rollback.api.v1alpha1.rollback_record import RestoredAs, RollbackStatus, Step
 from model_rollback.core.machine.table import WORK, Cause, IllegalTransition, move
 from model_rollback.core.machine.words import (
     DONE,

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Final
 
 from model_rollback.api.conditions import is_true
-from model_rollback.api.v1alpha1.rollback import RollbackStatus, StepAction
+from model_rollback.api.v1alpha1.rollback_record import RollbackStatus, StepAction
 
 WORK: Final[tuple[StepAction, ...]] = ("Revert", "Reprocess", "Job", "Notify")
 """Actions of the plan that come before validation."""

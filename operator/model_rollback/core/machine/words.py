@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from model_rollback.api.conditions import condition, find_condition, is_true, merge_conditions
 from model_rollback.api.reasons import Reason
-from model_rollback.api.v1alpha1.rollback import Result, RollbackStatus, Step
+from model_rollback.api.v1alpha1.rollback_record import Result, RollbackStatus, Step
 from model_rollback.core.outcome import OUTCOMES
 
 DONE: Final = ("Succeeded", "Skipped")

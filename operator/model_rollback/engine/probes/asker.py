@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, Protocol
 
-from model_rollback.api.v1alpha1.rollback import Procedure, Step
+from model_rollback.api.v1alpha1.rollback_record import Procedure, Step
 from model_rollback.core.live import LiveTarget
 from model_rollback.ports import HttpProbes, MetricsSource, ObjectRef, Objects, PodLogs, ProbeAnswer
 

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from model_rollback.api.patterns import compile_pattern
 from model_rollback.api.v1alpha1.probe import LogsProbe, Probe
-from model_rollback.api.v1alpha1.rollback import Step
+from model_rollback.api.v1alpha1.rollback_record import Step
 from model_rollback.engine.probes.asker import Round, Surroundings
 from model_rollback.ports import LogLine, LogStream, ObjectRef, ProbeAnswer
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from model_rollback.api.v1alpha1.probe import Probe
-from model_rollback.api.v1alpha1.rollback import Step
+from model_rollback.api.v1alpha1.rollback_record import Step
 from model_rollback.core.live import LiveTarget
 from model_rollback.engine.probes.asker import Round, Surroundings
 from model_rollback.ports import ProbeAnswer
