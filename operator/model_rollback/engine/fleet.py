@@ -4,6 +4,7 @@ Measuring comes first for all, because how many turn Breached at once, and how m
 each of them may do.
 """
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
@@ -20,6 +21,9 @@ from model_rollback.engine.turns import each
 
 log = structlog.get_logger(__name__)
 
+_WITH_THE_TICK: Final = 200
+"""Quiet policies that are concluded before the tick ends; more of them are concluded beside the ticks that follow."""
+
 _AT_ONCE: Final = 8
 """Systems whose policies are concluded side by side: a storm is bound by the API server, not by its answers' delay."""
 
@@ -33,6 +37,7 @@ class Fleet:
         self._rule = rule
         self._brakes: dict[str, Brake] = {}
         self._blind: dict[tuple[str, timedelta], int] = {}
+        self._backlog = Backlog(evaluator)
 
     async def evaluate(
         self,
@@ -50,9 +55,18 @@ class Fleet:
             for policy in together:
                 await self._evaluator.conclude(policy, around, now=now)
 
-        # Breaches first: they must not wait until thousands of others have had their status written.
-        await each(_by_system(sorted(awake, key=_is_quiet)), conclude, at_once=_AT_ONCE)
+        # Breaches first, and the next tick soon: neither may wait until thousands of others have had their status
+        # written, as after a start or when a source fails.
+        quiet = [policy for policy in awake if _is_quiet(policy)]
+        with_the_tick = [policy for policy in awake if not _is_quiet(policy)] + quiet[:_WITH_THE_TICK]
+        self._backlog.drop(with_the_tick)
+        await each(_by_system(with_the_tick), conclude, at_once=_AT_ONCE)
+        self._backlog.put(quiet[_WITH_THE_TICK:], around, now=now)
         telemetry.EVALUATIONS.inc(len(policies))
+
+    async def stop(self) -> None:
+        """Ends what is done beside the ticks."""
+        await self._backlog.stop()
 
     async def _measure(
         self, policies: Sequence[PolicyEntry], answers: Answers, now: datetime
@@ -96,6 +110,43 @@ class Fleet:
             else:
                 log.info("fleet brake released", source=source)
         return after
+
+
+class Backlog:
+    """Quiet policies that a tick did not wait for. Each is concluded once, as it was at its newest tick."""
+
+    def __init__(self, evaluator: Evaluator) -> None:
+        self._evaluator = evaluator
+        self._waiting: dict[PolicyEntry, tuple[Surroundings, datetime]] = {}
+        self._working: asyncio.Task[None] | None = None
+
+    def put(self, policies: Sequence[PolicyEntry], around: Surroundings, *, now: datetime) -> None:
+        """They are concluded as soon as the API server has taken what came before."""
+        self._waiting |= dict.fromkeys(policies, (around, now))
+        if self._waiting and (self._working is None or self._working.done()):
+            self._working = asyncio.create_task(self._work_off(), name="backlog")
+
+    def drop(self, policies: Sequence[PolicyEntry]) -> None:
+        """They are concluded by a newer tick."""
+        for policy in policies:
+            self._waiting.pop(policy, None)
+
+    async def stop(self) -> None:
+        """What still waits is forgotten; the next tick of whoever comes then sees it again."""
+        self._waiting.clear()
+        if self._working is not None:
+            self._working.cancel()
+            await asyncio.gather(self._working, return_exceptions=True)
+
+    async def _work_off(self) -> None:
+        async def conclude(together: Sequence[PolicyEntry]) -> None:
+            for policy in together:
+                waits = self._waiting.pop(policy, None)
+                if waits is not None:
+                    await self._evaluator.conclude(policy, waits[0], now=waits[1])
+
+        while self._waiting:
+            await each(_by_system(list(self._waiting)), conclude, at_once=_AT_ONCE)
 
 
 def _by_system(policies: Sequence[PolicyEntry]) -> list[list[PolicyEntry]]:

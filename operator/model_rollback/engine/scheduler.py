@@ -96,6 +96,7 @@ class Scheduler:
                 await self._run_due()
         finally:
             await self._phasing.stop()
+            await self._fleet.stop()
             ticks = list(self._ticks.values())
             for task in ticks:
                 task.cancel()

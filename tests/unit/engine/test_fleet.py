@@ -1,0 +1,93 @@
+"""A tick waits for breaches, and not for the statuses of thousands of quiet policies."""
+
+import asyncio
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+
+from model_rollback.core.brake import BrakeRule
+from model_rollback.core.triggers import TriggerMemory
+from model_rollback.engine.fleet import Fleet
+from model_rollback.engine.store import Store
+from tests.unit.core.builders import at
+
+GROUP = ("default", timedelta(seconds=15))
+MANY = 1000
+
+
+class SlowApiServer:
+    """An evaluator whose conclusions about quiet policies wait until the API server is quick again."""
+
+    def __init__(self):
+        self.quick = asyncio.Event()
+        self.breached = set()
+        self.concluded = Counter()
+        self.moments = {}
+
+    async def measure(self, policy, answers, *, now):
+        state = "Breached" if policy.ref.name in self.breached else "NoData"
+        policy.memories = {"t": TriggerMemory(state, since=now, observed_at=now)}
+        return True
+
+    async def conclude(self, policy, around, *, now):
+        if policy.ref.name not in self.breached:
+            await self.quick.wait()
+        self.concluded[policy.ref.name] += 1
+        self.moments[policy.ref.name] = now
+
+
+def policies(store):
+    trigger = {"name": "t", "query": "up", "breach": {"operator": "LessThan", "threshold": "1"}}
+    return [
+        store.put_policy(
+            {
+                "metadata": {"name": f"p{n}", "namespace": "shop", "uid": str(n), "generation": 1},
+                "spec": {"modelDeploymentRef": {"name": f"m{n}"}, "triggers": [trigger]},
+            }
+        )
+        for n in range(MANY)
+    ]
+
+
+@pytest.fixture
+def fleet():
+    """A fleet of one source that went blind, so that every status is to be written."""
+    store, api = Store(), SlowApiServer()
+    return Fleet(store, api, BrakeRule(max_share=1)), policies(store), api
+
+
+async def test_a_breach_and_the_next_tick_wait_for_no_quiet_policy(fleet):
+    fleet, all_of_them, api = fleet
+    few, many = all_of_them[:1], all_of_them[1:]
+    async with asyncio.timeout(30):
+        fleet._backlog.put(many, None, now=at(0))
+        api.breached = {"p0"}
+        await fleet.evaluate(GROUP, few, {}, now=at(15))
+    assert api.concluded == {"p0": 1}
+    await fleet.stop()
+
+
+async def test_what_a_tick_did_not_wait_for_is_concluded_once_as_it_was_at_the_newest_tick(fleet):
+    fleet, all_of_them, api = fleet
+    api.quick.set()
+    await fleet.evaluate(GROUP, all_of_them, {}, now=at(0))
+    assert len(api.concluded) < MANY, "the tick has ended before all were concluded"
+    async with asyncio.timeout(30):
+        while len(api.concluded) < MANY:  # noqa: ASYNC110 - the worker tells nobody when it is done
+            await asyncio.sleep(0)
+    assert set(api.concluded.values()) == {1}
+    await fleet.stop()
+
+
+async def test_a_newer_tick_replaces_what_still_waits(fleet):
+    fleet, all_of_them, api = fleet
+    fleet._backlog.put(all_of_them, None, now=at(0))
+    fleet._backlog.put(all_of_them, None, now=at(15))
+    api.quick.set()
+    async with asyncio.timeout(30):
+        while len(api.concluded) < MANY:  # noqa: ASYNC110 - the worker tells nobody when it is done
+            await asyncio.sleep(0)
+    assert set(api.moments.values()) == {at(15)}
+    assert set(api.concluded.values()) == {1}
+    await fleet.stop()
