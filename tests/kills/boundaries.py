@@ -25,7 +25,7 @@ _BESIDE = frozenset(
 """Fields that change along with others, or at the pace of a rollout: they are no facts of their own."""
 
 _MIXTURE = re.compile("-[0-9a-f]{4}$")
-"""What the name of a version ends in when several sets of values are called the same."""
+"""What the name of a version ends in when several sets of values are called the same, as while it is deployed."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Namer:
             what = "dry run" if request.dry_run else "revert"
             return [f"{what} of {request.path.rsplit('/', 1)[1]}"]
         if request.resource == "controllerrevisions":
-            return [f"keep {request.body['data']['version']}"]
+            return [f"keep {_MIXTURE.sub('', request.body['data']['version'])}"]
         if request.resource == "events":
             return [str((request.body or {}).get("reason", "counted"))]
         return ["create" if request.method == "POST" else "replace"]
@@ -99,7 +99,8 @@ def _told(key: str, before: Any, after: Any) -> Iterator[str]:
             for entry in after:
                 yield from _entry(key.removesuffix("s"), entry, old.get(entry["name"], {}))
         case "history":
-            yield from (f"{v['version']} is {v['safe']}" for v in after if v not in (before or []))
+            fresh = (v for v in after if v not in (before or []))
+            yield from (f"{_MIXTURE.sub('', v['version'])} is {v['safe']}" for v in fresh)
         case "validation":
             yield "probes answered"
         case "currentVersion" if _MIXTURE.search(after):

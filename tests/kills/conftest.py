@@ -1,5 +1,6 @@
 """What all trials share: rights, CRDs, and one exporter whose accuracy follows what runs in each namespace."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pykube
@@ -22,13 +23,15 @@ def ground(
     prometheus: Prometheus,
     operators: Operators,
     tmp_path: Path,
-) -> Ground:
+) -> Iterator[Ground]:
     """A cluster with the CRDs (`operators` brings them) and the metric; each trial makes a namespace in it."""
     del operators
     api = pykube.HTTPClient(pykube.KubeConfig.from_file(str(cluster.kubeconfig)))
-    prometheus.exporter("kills", interval="500ms").registry.register(AccuracyOfWhatRuns(api))
+    exporter = prometheus.exporter("kills", interval="1s")
     raw = Administrator(cluster.kubeconfig, "default")
     if cluster.audit_log is None:
         pytest.skip(f"the audit log of a cluster in `{cluster.place}` cannot be read from here")
     quick = Audit(cluster.audit_log, raw.get_raw)
-    return Ground(cluster, chart_rights(helm), tmp_path, quick)
+    with AccuracyOfWhatRuns(api) as accuracy:
+        exporter.registry.register(accuracy)
+        yield Ground(cluster, chart_rights(helm), tmp_path, quick)
