@@ -1,5 +1,6 @@
 """The shared fixtures, each shown on the real thing."""
 
+import json
 import socket
 import time
 
@@ -82,6 +83,32 @@ def test_a_failed_command_says_what_the_server_said(kubectl, namespace):
         kubectl("get", "pod", "absent", namespace=namespace)
 
     assert caught.value.code == 1
+
+
+def test_a_get_without_a_process_says_what_kubectl_says(kubectl, namespace):
+    kubectl.apply([config_map("one", key="value"), config_map("two")], namespace=namespace)
+    kubectl("label", "configmap", "two", "even=yes", namespace=namespace)
+
+    for words in (
+        ["get", "configmaps", "one"],
+        ["get", "ConfigMap", "one", "two"],
+        ["get", "cm,serviceaccounts"],
+        ["get", "configmaps", "-leven"],
+        ["get", "deployments.apps"],
+        ["get", "namespaces", namespace],
+    ):
+        printed = json.loads(kubectl(*words, "--output=json", namespace=namespace))
+        printed.get("metadata", {}).pop("resourceVersion", None)
+        read = kubectl.json(*words, namespace=namespace)
+        read.get("metadata", {}).pop("resourceVersion", None)
+        assert read == {k: v for k, v in printed.items() if v != {}}, words
+
+    for words in (["get", "pod", "absent"], ["get", "nothing"]):
+        with pytest.raises(CommandError) as printed:
+            kubectl(*words, "--output=json", namespace=namespace)
+        with pytest.raises(CommandError) as read:
+            kubectl.json(*words, namespace=namespace)
+        assert read.value.stderr.strip() == printed.value.stderr.strip()
 
 
 def test_helm_installs_a_chart(helm, kubectl, namespace, tmp_path):

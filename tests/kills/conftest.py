@@ -7,8 +7,8 @@ import pykube
 import pytest
 
 from tests.kills.accuracy import AccuracyOfWhatRuns
-from tests.kills.administrator import Administrator
 from tests.kills.trial import Ground
+from tests.support.administrator import Administrator
 from tests.support.audit import Audit
 from tests.support.cluster import Cluster
 from tests.support.commands import Helm

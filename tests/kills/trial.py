@@ -13,7 +13,7 @@ import requests
 import yaml
 
 from tests.kills import systems
-from tests.kills.administrator import Administrator
+from tests.support.administrator import Administrator
 from tests.support.api_proxy import ApiProxy, Request
 from tests.support.audit import Audit, AuditEvent
 from tests.support.cluster import Cluster

@@ -16,6 +16,7 @@ import pytest
 from pytest_kind import KindCluster
 
 from tests.support import places
+from tests.support.administrator import Administrator
 from tests.support.audit import Audit
 from tests.support.cluster import Cluster
 from tests.support.commands import Helm, Kubectl
@@ -133,9 +134,10 @@ def namespace(request: pytest.FixtureRequest, kubectl: Kubectl) -> Iterator[str]
     """A fresh namespace, named after the test. It is deleted afterwards; nobody waits for that."""
     words = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")
     name = f"t-{words[:40].strip('-')}-{uuid.uuid4().hex[:6]}"
-    kubectl("create", "namespace", name)
+    administrator = Administrator(kubectl.kubeconfig, name)
+    administrator.create_namespace()
     yield name
-    kubectl("delete", "namespace", name, "--ignore-not-found", "--wait=false")
+    administrator.delete_namespace()
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ import requests
 import yaml
 
 from tests.support import places
+from tests.support.administrator import Administrator
 from tests.support.commands import Helm, Kubectl
 from tests.support.forked import ForkedModule
 from tests.support.waiting import wait_until
@@ -27,10 +28,11 @@ SERVICE_ACCOUNT = "operator-model-rollback-operator"
 
 def grant_rights(helm: Helm, kubectl: Kubectl, namespace: str, *values: str) -> None:
     """The chart's ServiceAccount, Role and RoleBinding for one namespace, and the CRDs. `values`: as for `--set`."""
-    if "modelrollback.dev" not in kubectl("get", "customresourcedefinitions", "--output=name"):
+    administrator = Administrator(kubectl.kubeconfig, namespace)
+    if not administrator.serves("modelrollback.dev/v1alpha1"):
         kubectl("apply", "--server-side", f"--filename={places.ROOT / 'crds'}")
         kubectl("wait", "--for=condition=Established", f"--filename={places.ROOT / 'crds'}")
-    kubectl.apply(chart_rights(helm, *values).replace(ANY_NAMESPACE, namespace), namespace=namespace)
+    administrator.apply(*yaml.safe_load_all(chart_rights(helm, *values).replace(ANY_NAMESPACE, namespace)))
 
 
 ANY_NAMESPACE = "namespace-of-the-test"

@@ -1,16 +1,18 @@
 """The table of good and bad objects, against the models and against a real API server."""
 
-import json
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from requests import Response
 
 from model_rollback.api.crd import FOLDERS, KINDS
 from model_rollback.api.v1alpha1.rollback import Rollback, refused_changes
-from tests.support.commands import CommandError, Kubectl
+from tests.support.administrator import Administrator
+from tests.support.commands import Kubectl
 from tests.unit.api.objects import (
     MODEL_DEPLOYMENT,
     OBJECTS,
@@ -34,20 +36,15 @@ def refusal_of_the_models(document: Document) -> str | None:
     return None
 
 
-def refusal_of_the_server(kubectl: Kubectl, *words: str, document: Document, namespace: str) -> str | None:
-    """What the API server says against the object in a dry run; None when it takes it."""
-    try:
-        kubectl(
-            *words,
-            "--dry-run=server",
-            "--validate=strict",
-            "--filename=-",
-            namespace=namespace,
-            stdin=json.dumps(document),
-        )
-    except CommandError as error:
-        return error.stderr
-    return None
+def refusal_of_the_server(administrator: Administrator, document: Document, *, name: str = "") -> str | None:
+    """What the API server says against the object, or against this change of `name`, in a strict dry run.
+
+    None when it takes it.
+    """
+    answer = administrator.ask(
+        "PUT" if name else "POST", document, name, dryRun="All", fieldValidation="Strict"
+    )
+    return None if answer.ok else str(answer.json()["message"])
 
 
 def assert_said(refusal: str | None, says: str | None) -> None:
@@ -59,16 +56,16 @@ def assert_said(refusal: str | None, says: str | None) -> None:
 
 
 @pytest.fixture(scope="module")
-def installed(request: pytest.FixtureRequest) -> Iterator[tuple[Kubectl, str]]:
+def installed(request: pytest.FixtureRequest) -> Iterator[Administrator]:
     """The CRDs on the cluster, and a namespace for all rows; the objects are dry runs but for the Rollbacks."""
     cluster = request.getfixturevalue("cluster")
     kubectl = Kubectl(cluster.binaries / "kubectl", cluster.environment)
     kubectl("apply", "--server-side", "--force-conflicts", f"--filename={ROOT / FOLDERS[0]}")
     kubectl("wait", "--for=condition=Established", "--timeout=60s", f"--filename={ROOT / FOLDERS[0]}")
-    namespace = "t-table-of-objects"
-    kubectl("create", "namespace", namespace)
-    yield kubectl, namespace
-    kubectl("delete", "namespace", namespace, "--wait=false")
+    administrator = Administrator(kubectl.kubeconfig, f"t-table-of-objects-{uuid.uuid4().hex[:6]}")
+    administrator.create_namespace()
+    yield administrator
+    administrator.delete_namespace()
 
 
 def test_the_table_is_a_table() -> None:
@@ -84,11 +81,8 @@ def test_the_models_judge_an_object(row: Row) -> None:
 
 @pytest.mark.cluster
 @pytest.mark.parametrize("row", OBJECTS, ids=lambda r: r.id)
-def test_the_api_server_judges_an_object_alike(row: Row, installed: tuple[Kubectl, str]) -> None:
-    kubectl, namespace = installed
-    assert_said(
-        refusal_of_the_server(kubectl, "create", document=row.document, namespace=namespace), row.says
-    )
+def test_the_api_server_judges_an_object_alike(row: Row, installed: Administrator) -> None:
+    assert_said(refusal_of_the_server(installed, row.document), row.says)
 
 
 @pytest.mark.parametrize("row", UPDATES, ids=lambda r: r.id)
@@ -100,18 +94,18 @@ def test_the_models_judge_a_change(row: Update) -> None:
 
 @pytest.mark.cluster
 @pytest.mark.parametrize("row", UPDATES, ids=lambda r: r.id)
-def test_the_api_server_judges_a_change_alike(row: Update, installed: tuple[Kubectl, str]) -> None:
-    kubectl, namespace = installed
+def test_the_api_server_judges_a_change_alike(row: Update, installed: Administrator) -> None:
     name = f"update-{UPDATES.index(row)}"
-    kubectl("create", "--filename=-", namespace=namespace, stdin=json.dumps(named(row.old, name)))
-    status = json.dumps({"status": row.status})
-    kubectl(
-        "patch", "rbk", name, "--subresource=status", "--type=merge", f"--patch={status}", namespace=namespace
-    )
-    assert_said(
-        refusal_of_the_server(kubectl, "replace", document=named(row.new, name), namespace=namespace),
-        row.says,
-    )
+    installed.ask("POST", named(row.old, name)).raise_for_status()
+    was = installed.ask("PATCH", {**named(row.old, name), "status": row.status}, f"{name}/status")
+    was.raise_for_status()
+    new = {**row.new, "metadata": {"name": name, "resourceVersion": version_of(was)}}
+    assert_said(refusal_of_the_server(installed, new, name=name), row.says)
+
+
+def version_of(answer: Response) -> str:
+    """What a replacement must name."""
+    return str(answer.json()["metadata"]["resourceVersion"])
 
 
 def named(document: Document, name: str) -> Document:
@@ -119,21 +113,12 @@ def named(document: Document, name: str) -> Document:
 
 
 @pytest.mark.cluster
-def test_the_api_server_writes_the_defaults_of_the_models(installed: tuple[Kubectl, str]) -> None:
-    kubectl, namespace = installed
+def test_the_api_server_writes_the_defaults_of_the_models(installed: Administrator) -> None:
     for smallest in (MODEL_DEPLOYMENT, ROLLBACK_POLICY):
-        answer = kubectl(
-            "create",
-            "--dry-run=server",
-            "--output=json",
-            "--filename=-",
-            namespace=namespace,
-            stdin=json.dumps(smallest),
-        )
+        answer = installed.ask("POST", smallest, dryRun="All")
         spec = BY_KIND[smallest["kind"]].model_validate(smallest).spec
         ours = without_empty(spec.model_dump(mode="json", by_alias=True, exclude_none=True))
-        assert json.loads(answer)["spec"] == ours
-        assert "status" not in json.loads(answer)
+        assert answer.json()["spec"] == ours
 
 
 def without_empty(value: Any) -> Any:
