@@ -13,6 +13,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies_environment, proxy_bypass
 
 import aiohttp
 import yaml
@@ -243,6 +245,9 @@ async def connect(
             raise NotConfiguredError(
                 "no cluster is named: pass --kubeconfig, set KUBECONFIG, or run in a Pod with a ServiceAccount"
             )
+        configuration.proxy = configuration.proxy or _proxy(configuration.host)
+        # With it, aiohttp would look for a proxy and read ~/.netrc anew for each request, in a thread.
+        configuration.client_session_kwargs = {"trust_env": False}
         client = ApiClient(configuration)
     except (
         ConfigException,
@@ -256,6 +261,15 @@ async def connect(
         source = f"kubeconfig {path}" if path else "the Pod's ServiceAccount"
         raise NotConfiguredError(f"{source} cannot be used: {error}") from error
     return Connection(client, total=total, connect=connect_timeout)
+
+
+def _proxy(server: str) -> str | None:
+    """What HTTPS_PROXY, HTTP_PROXY and NO_PROXY say of the API server; a kubeconfig's `proxy-url` wins over it."""
+    parts = urlsplit(server)
+    proxies = getproxies_environment()
+    if not parts.hostname or proxy_bypass(parts.netloc, proxies):
+        return None
+    return proxies.get(parts.scheme)
 
 
 def _refresh(load: Callable[[Any], Awaitable[None]]) -> Callable[[Any], Awaitable[None]]:

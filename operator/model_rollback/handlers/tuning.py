@@ -1,8 +1,30 @@
 """Every kopf setting that differs from its default, in one place."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from typing import Any
 
 import kopf
+
+PAGE = 200
+"""Objects in one answer to a list. Decoding one holds every thread of the process: a whole fleet would for a second."""
+
+
+class NothingSeen(kopf.DiffBaseStorage):
+    """kopf keeps no last-seen state of any object: only change handlers would need it, and there are none.
+
+    Its own storage copies every object of every event to compare it with what was seen before.
+    """
+
+    def build(self, *, body: kopf.Body, extra_fields: Iterable[Any] | None = None) -> kopf.BodyEssence:
+        """Nothing of the object."""
+        return kopf.BodyEssence()
+
+    def fetch(self, *, body: kopf.Body) -> kopf.BodyEssence | None:
+        """There never was anything."""
+        return None
+
+    def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: kopf.BodyEssence) -> None:
+        """Writes nothing on the object."""
 
 
 def tuned(namespaces: Collection[str]) -> kopf.OperatorSettings:
@@ -20,6 +42,8 @@ def tuned(namespaces: Collection[str]) -> kopf.OperatorSettings:
     settings.watching.client_timeout = 330
     settings.watching.connect_timeout = 10
     settings.watching.reconnect_backoff = 1
+    settings.watching.chunk_size = PAGE
+    settings.persistence.diffbase_storage = NothingSeen()
     settings.networking.request_timeout = 30
     # Then kopf ends and its supervisor starts it again; with kopf's own back-offs it would be blind for a minute.
     settings.networking.error_backoffs = (1, 1, 2)

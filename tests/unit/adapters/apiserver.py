@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -110,15 +110,15 @@ async def scripted(
             await connection.close()
 
 
-def kubeconfig(server: str, **user: Any) -> str:
-    """A kubeconfig as YAML with one context."""
+def kubeconfig(server: str, *, cluster: Mapping[str, Any] | None = None, **user: Any) -> str:
+    """A kubeconfig as YAML with one context. `cluster`: beside its server."""
     return yaml.safe_dump(
         {
             "apiVersion": "v1",
             "kind": "Config",
             "current-context": "it",
             "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
-            "clusters": [{"name": "it", "cluster": {"server": server}}],
+            "clusters": [{"name": "it", "cluster": {"server": server, **(cluster or {})}}],
             "users": [{"name": "it", "user": user or {"token": "t0ken"}}],
         }
     )

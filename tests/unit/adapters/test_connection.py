@@ -41,6 +41,43 @@ async def test_the_argument_wins_over_the_environment(tmp_path: Path):
     await two.close()
 
 
+@pytest.mark.parametrize(
+    ("environ", "own", "used"),
+    [
+        ({}, {}, None),
+        ({"https_proxy": "http://proxy:1"}, {}, "http://proxy:1"),
+        ({"https_proxy": "http://proxy:1", "no_proxy": "a.example"}, {}, None),
+        ({"https_proxy": "http://proxy:1"}, {"proxy-url": "http://own:2"}, "http://own:2"),
+    ],
+    ids=["none", "of the environment", "not for this host", "of the kubeconfig"],
+)
+async def test_the_proxy_is_looked_up_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environ, own, used
+):
+    """Guard: `trust_env`; with it, each request reads the environment and ~/.netrc anew, in a thread."""
+    for name in ("https_proxy", "HTTPS_PROXY", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    path = tmp_path / "kubeconfig"
+    path.write_text(kubeconfig("https://a.example:6443", cluster=own))
+    connection = await connect(str(path))
+    login = await connection.login()
+    assert login.proxy_url == used
+    assert connection.client.configuration.client_session_kwargs == {"trust_env": False}
+    await connection.close()
+
+
+async def test_no_request_reads_the_netrc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login somebody password else\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    monkeypatch.setattr("aiohttp.client.netrc_from_env", lambda: pytest.fail("it was read"), raising=False)
+    async with scripted(tmp_path, says("200 OK", {})) as (script, connection):
+        await connection.request("GET", "/x", what="ask")
+    assert "Bearer t0ken" in script.heads[0]
+
+
 async def test_a_kubeconfig_is_never_written(tmp_path: Path):
     path = tmp_path / "kubeconfig"
     path.write_text(kubeconfig("https://a.example:6443"))

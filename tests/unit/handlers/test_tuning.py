@@ -1,5 +1,6 @@
 """kopf as a watcher only: every setting that matters is set, and in one place."""
 
+import kopf
 import pytest
 
 from model_rollback.handlers.tuning import tuned
@@ -14,6 +15,24 @@ def test_kopf_only_watches():
     assert 0 < settings.queueing.idle_timeout <= 0.05, (
         "each worker holds its place for so long after its object"
     )
+
+
+def test_a_fleet_is_listed_in_pages():
+    assert 0 < tuned([]).watching.chunk_size <= 500, (
+        "a whole fleet in one answer holds every thread for a second"
+    )
+
+
+def test_kopf_copies_no_object_to_compare_it_with_the_one_before():
+    storage = tuned([]).persistence.diffbase_storage
+    body = kopf.Body({"metadata": {"name": "a"}, "spec": {"field": "value"}})
+    patch = kopf.Patch()
+
+    storage.store(body=body, patch=patch, essence=storage.build(body=body))
+
+    assert storage.build(body=body) == {}
+    assert storage.fetch(body=body) is None
+    assert not patch, "nothing of kopf's is written on anybody's object"
 
 
 def test_a_watch_that_dies_is_noticed():
