@@ -17,6 +17,7 @@ from model_rollback.adapters.http import Endpoint
 from model_rollback.adapters.lease import ClusterLease
 from model_rollback.adapters.metrics import PrometheusSource
 from model_rollback.adapters.objects import ClusterObjects, Paths
+from model_rollback.adapters.pods import ClusterPods
 from model_rollback.adapters.probes.http import ServiceProbes
 from model_rollback.adapters.probes.logs import ClusterPodLogs
 from model_rollback.adapters.probes.services import ClusterServices
@@ -129,6 +130,7 @@ class App:
                     self._settings.probes.allowed_hosts,
                 ),
                 logs=ClusterPodLogs(connection, paths),
+                pods=ClusterPods(connection, paths),
                 recorder=recorder,
                 clock=self._clock,
                 elected=elected,

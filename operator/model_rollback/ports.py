@@ -197,6 +197,13 @@ class HttpProbes(Protocol):
         """One request, no redirects, bounded in time and size. Raises nothing."""
 
 
+class Pods(Protocol):
+    """Reads pods."""
+
+    async def selected(self, namespace: str, selector: Object) -> Sequence[Object]:
+        """The pods that a LabelSelector selects now. Raises the subclasses of `ClusterError`; Refused for too many."""
+
+
 @dataclass(frozen=True, slots=True)
 class LogStream:
     """The log of one life of one container. `previous`: it has been started again since."""

@@ -67,6 +67,7 @@ rbac.secrets says so, neither read nor write Secrets.
 - apiGroups: [""]
   resources: [services]
   verbs: [get]
+# engine/recording: the imageIDs of a version's pods say which bits its tags stood for
 # adapters/probes/logs: a logs probe finds a component's pods by its selector and reads what they have written
 - apiGroups: [""]
   resources: [pods]

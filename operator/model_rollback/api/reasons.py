@@ -82,6 +82,8 @@ class Reason(StrEnum):
     NOT_READY = "NotReady"
     NOTHING_VERIFIED = "NothingVerified"
     NOT_EXTERNALLY_MANAGED = "NotExternallyManaged"
+    MUTABLE_REFERENCE = "MutableReference"
+    NO_TAG_MOVED = "NoTagMoved"
 
     # Review of a finished Rollback
     REVIEWED = "Reviewed"

@@ -30,6 +30,7 @@ class Candidate:
         values: component → pin → shown value.
         revision: the ControllerRevision with the full values; empty when `values` are the full values.
         digest: its identity; empty for a declared version while nothing is known of what runs.
+        unavailable: why it can never be put back; empty when it can.
     """
 
     version: str
@@ -37,6 +38,7 @@ class Candidate:
     safe: bool
     revision: str = ""
     digest: str = ""
+    unavailable: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +147,12 @@ def _if_verified(entry: Ranked, target: Target, verified: bool) -> Ranked:
 
 
 def _is_live(candidate: Candidate, status: ModelDeploymentStatus) -> bool:
-    """By name, by identity, or because every value that it would write stands there already."""
+    """By name, by identity, or because every value that it would write stands there already.
+
+    Bits that are gone are not live.
+    """
+    if candidate.unavailable:
+        return False
     if candidate.version == status.current_version or candidate.digest == (status.current_digest or None):
         return True
     here = {c.name: {p.pin: p.value for p in c.observed} for c in status.components}
@@ -171,6 +178,8 @@ def _unfit(
     quarantine = quarantine_of(candidate.version, candidate.digest, status.quarantined, now=now)
     if quarantine is not None:
         return f"quarantined until {quarantine.until:%Y-%m-%d %H:%M} UTC by {quarantine.rollback}"
+    if candidate.unavailable:
+        return candidate.unavailable
     if candidate.version in tried:
         return "put back in vain by this Rollback"
     return _too_old(candidate, target, status, now) or _unattested(candidate, target, spec, now)
@@ -245,6 +254,7 @@ def _from_recorded(version: RecordedVersion) -> Candidate:
         safe=version.safe == "Verified",
         revision=version.revision,
         digest=version.digest,
+        unavailable=version.unavailable,
     )
 
 

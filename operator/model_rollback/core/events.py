@@ -46,6 +46,12 @@ EVENTS: Final[Mapping[Reason, EventKind]] = MappingProxyType(
             _JUDGING,
             True,
         ),
+        Reason.MUTABLE_REFERENCE: EventKind(
+            "A tag means other bits than before: what runs is a new version with the pins of the old one.",
+            "Watch",
+            _JUDGING,
+            True,
+        ),
         Reason.TRIGGER_BREACHED: EventKind("A breach begins.", "Evaluate", _JUDGING, True),
         Reason.TRIGGER_RECOVERED: EventKind(
             "The breach is over: the trigger is healthy again.", "Evaluate", _JUDGING

@@ -25,6 +25,7 @@ class LiveTarget:
         paused: whether its own controller rolls nothing out at the moment, by the field that its kind names.
         managed_by: who writes it from elsewhere, see `core.ownership`; empty without one.
         changed_at: when we first saw these pins.
+        ready_at: when we first saw it ready since it was not, or since the pins changed; None while it is not.
         resource_version: of the object as read; a later look never gives way to an older one.
     """
 
@@ -40,6 +41,7 @@ class LiveTarget:
     managed_by: str = ""
     last_write: str = ""
     changed_at: datetime | None = None
+    ready_at: datetime | None = None
     resource_version: str = field(default="", compare=False)
 
 

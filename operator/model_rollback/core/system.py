@@ -7,8 +7,10 @@ from model_rollback.api.conditions import Condition, condition, find_condition, 
 from model_rollback.api.reasons import Reason
 from model_rollback.api.v1alpha1.model_deployment import ModelDeploymentSpec, ModelDeploymentStatus
 from model_rollback.core.live import LiveTarget
+from model_rollback.core.moves import move_in_words
 
 EXTERNALLY_MANAGED = "ExternallyManaged"
+MUTABLE_REFERENCE = "MutableReference"
 
 
 def with_conditions(
@@ -21,10 +23,12 @@ def with_conditions(
     generation: int,
     now: datetime,
 ) -> ModelDeploymentStatus:
-    """The status with `Ready`, with `Stalled` while the spec is invalid (`problem`), and with `ExternallyManaged`."""
+    """The status with `Ready`, with `Stalled` while the spec is invalid (`problem`), with `ExternallyManaged` and
+    `MutableReference`."""
     ready, reason, message = _ready(spec, status, live, problem, blind)
     said = [condition("Ready", status=ready, reason=reason, message=message, at=now, generation=generation)]
     said += _externally_managed(status, live, generation, now)
+    said += _mutable_reference(status, generation, now)
     kept: list[Condition] = [c for c in status.conditions if c.type != "Stalled"]
     if spec is None:
         said.append(
@@ -61,6 +65,23 @@ def _externally_managed(
             status=bool(owned),
             reason=reason,
             message=message,
+            at=now,
+            generation=generation,
+        )
+    ]
+
+
+def _mutable_reference(status: ModelDeploymentStatus, generation: int, now: datetime) -> list[Condition]:
+    """Said while what runs came by a tag that moved, and once more when something else runs."""
+    moved = move_in_words(status)
+    if not moved and find_condition(status.conditions, MUTABLE_REFERENCE) is None:
+        return []
+    return [
+        condition(
+            MUTABLE_REFERENCE,
+            status=bool(moved),
+            reason=Reason.MUTABLE_REFERENCE if moved else Reason.NO_TAG_MOVED,
+            message=moved or "what runs did not come by a tag that moved",
             at=now,
             generation=generation,
         )

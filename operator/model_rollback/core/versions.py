@@ -3,8 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
 from model_rollback.api.conditions import truncate
+from model_rollback.api.v1alpha1.images import RunningImage
 from model_rollback.api.v1alpha1.model_deployment import (
     Author,
     ComponentStatus,
@@ -20,6 +22,9 @@ from model_rollback.core.pins import shown_as, version_digest
 
 Shown = Mapping[str, Mapping[str, str]]
 """Component → pin → shown value."""
+
+_ALIASES: Final = 8
+_IMAGES: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +66,15 @@ def live_version(
 
 
 def _is_known(digest: str, spec: ModelDeploymentSpec, status: ModelDeploymentStatus, shown: Shown) -> bool:
-    return any(v.digest == digest for v in status.history) or any(matches(v, shown) for v in spec.versions)
+    return find_recorded(status, digest) is not None or any(matches(v, shown) for v in spec.versions)
 
 
 def _is_mixture(spec: ModelDeploymentSpec, status: ModelDeploymentStatus, shown: Shown) -> bool:
     """Some components hold what the current version, recorded or declared, has, and some do not."""
-    recorded = next((v.values for v in status.history if v.digest == status.current_digest), None)
+    current = find_recorded(status, status.current_digest)
     whole = (v for v in spec.versions if _is_whole(v, shown))
     declared = next((v.values for v in whole if _digest_of(v, shown) == status.current_digest), ())
-    old = {(p.component, p.pin): p.value for p in (recorded or declared)}
+    old = {(p.component, p.pin): p.value for p in (current.values if current is not None else declared)}
     same = [
         all(
             shown_as(old[component, pin], value) == value
@@ -113,9 +118,10 @@ def name_version(
     declared = next((v.name for v in spec.versions if matches(v, shown)), None)
     if declared is not None and seen.get(declared, digest) == digest:
         return declared
+    recorded = find_recorded(status, digest)
     known = next((name for name, d in seen.items() if d == digest), None)
-    if known is not None:
-        return known
+    if recorded is not None or known is not None:
+        return recorded.version if recorded is not None else str(known)
     if declared is None and label in {v.name for v in spec.versions}:
         return f"{label[:58]}-{digest[:4]}"
     wanted = declared or label
@@ -130,16 +136,25 @@ def first_model_label(spec: ModelDeploymentSpec, live: Sequence[LiveTarget]) -> 
     return next((t.app_version for t in live if t.component == first), "")
 
 
-def component_statuses(live: Sequence[LiveTarget]) -> tuple[ComponentStatus, ...]:
-    """What `status.components` says."""
-    return tuple(
-        ComponentStatus(
-            name=t.component,
-            observed=tuple(ObservedPin(pin=pin, value=value) for pin, value in (t.pins or {}).items()),
-            ready="True" if t.readiness.ready else "False",
-            message=truncate(t.problem or t.readiness.message),
-        )
-        for t in live
+def component_statuses(
+    live: Sequence[LiveTarget], before: Sequence[ComponentStatus] = ()
+) -> tuple[ComponentStatus, ...]:
+    """What `status.components` says. What is known of the images stays, `before`, while the pins are the same."""
+    known = {c.name: c for c in before}
+    return tuple(_component_status(t, known.get(t.component)) for t in live)
+
+
+def _component_status(target: LiveTarget, before: ComponentStatus | None) -> ComponentStatus:
+    pins = dict(target.pins or {})
+    same = before is not None and {p.pin: p.value for p in before.observed} == pins
+    return ComponentStatus(
+        name=target.component,
+        observed=before.observed
+        if before is not None and same
+        else tuple(ObservedPin(pin=pin, value=value) for pin, value in pins.items()),
+        ready="True" if target.readiness.ready else "False",
+        message=truncate(target.problem or target.readiness.message),
+        pods_seen=before.pods_seen if before is not None and same else "",
     )
 
 
@@ -155,7 +170,7 @@ def track(
     While the lock is held the episode does not grow: the Rollback's own writes are no new version.
     """
     version = live_version(spec, status, live, now=now)
-    changes: dict[str, object] = {"components": component_statuses(live)}
+    changes: dict[str, object] = {"components": component_statuses(live, status.components)}
     if version.shown is not None and version.mixed:
         changes["current_version"] = ""
     elif version.shown is not None and version.digest != status.current_digest:
@@ -175,7 +190,7 @@ def track(
 
 def _stamp_last_seen(status: ModelDeploymentStatus, now: datetime) -> tuple[RecordedVersion, ...]:
     return tuple(
-        v.model_copy(update={"last_seen": now}) if v.digest == status.current_digest else v
+        v.model_copy(update={"last_seen": now}) if v.is_of(status.current_digest) else v
         for v in status.history
     )
 
@@ -207,7 +222,19 @@ def stable_at(spec: ModelDeploymentSpec, live: Sequence[LiveTarget]) -> datetime
 
 def find_recorded(status: ModelDeploymentStatus, digest: str) -> RecordedVersion | None:
     """The history entry of that identity, or None."""
-    return next((v for v in status.history if v.digest == digest), None)
+    return next((v for v in status.history if v.is_of(digest)), None)
+
+
+def with_alias(
+    status: ModelDeploymentStatus, recorded: RecordedVersion, identity: str
+) -> ModelDeploymentStatus:
+    """The status in which pins of that identity are the recorded version, too."""
+    aliases = (identity, *recorded.aliases)[:_ALIASES]
+    history = tuple(
+        v.model_copy(update={"aliases": aliases}) if v.digest == recorded.digest else v
+        for v in status.history
+    )
+    return with_history(status, history)
 
 
 def record(
@@ -217,18 +244,25 @@ def record(
     revision: str,
     *,
     changed_by: Sequence[Author] = (),
+    images: Sequence[RunningImage] = (),
+    moved_from: str = "",
     now: datetime,
 ) -> ModelDeploymentStatus:
-    """The status with the live version in its history, newest first, `lastSeen` open."""
+    """The status with the live version in its history, newest first, `lastSeen` open.
+
+    `moved_from`: the version that had these pins until a tag moved. Whoever vouched for the pins vouched for that one.
+    """
     shown = {t.component: dict(t.pins or {}) for t in live}
     digest = version_digest(shown)
     old = find_recorded(status, digest)
     declared = next((v for v in spec.versions if matches(v, shown) and _is_whole(v, shown)), None)
+    moved_from = moved_from or (old.moved_from if old else "")
+    vouched = declared is not None and declared.safe == "Verified" and not moved_from
     entry = RecordedVersion(
         version=status.current_version,
         digest=digest,
         first_seen=old.first_seen if old else now,
-        safe="Verified" if declared and declared.safe == "Verified" else old.safe if old else "Unverified",
+        safe="Verified" if vouched else old.safe if old else "Unverified",
         healthy_for=old.healthy_for if old else timedelta(0),
         revision=revision,
         changed_by=tuple(changed_by),
@@ -237,9 +271,17 @@ def record(
             for c, pins in shown.items()
             for pin, value in pins.items()
         ),
+        images=_together(old.images if old else (), images),
+        aliases=tuple(d for d in (old.digest, *old.aliases) if d != digest)[:_ALIASES] if old else (),
+        moved_from=moved_from,
     )
-    rest = tuple(v for v in status.history if v.digest != digest)
+    rest = tuple(v for v in status.history if not v.is_of(digest))
     return with_history(status, _trim((entry, *rest), spec.versioning.history_limit))
+
+
+def _together(old: Sequence[RunningImage], new: Sequence[RunningImage]) -> tuple[RunningImage, ...]:
+    """What is known of the images: what was not seen this time is as it was."""
+    return tuple({(i.component, i.container): i for i in (*old, *new)}.values())[:_IMAGES]
 
 
 def _trim(history: tuple[RecordedVersion, ...], limit: int) -> tuple[RecordedVersion, ...]:
@@ -267,7 +309,7 @@ def add_healthy_time(
     A version in quarantine gains nothing: its time begins anew when it is released.
     """
     current = find_recorded(status, status.current_digest)
-    if current is None or any(q.digest == current.digest and q.until > now for q in status.quarantined):
+    if current is None or any(current.is_of(q.digest) and q.until > now for q in status.quarantined):
         return status
     healthy_for = current.healthy_for + gained
     verified = current.safe == "Verified" or healthy_for >= spec.versioning.verified_after

@@ -147,9 +147,7 @@ async def quarantine(
     def change(status: ModelDeploymentStatus) -> ModelDeploymentStatus:
         others = tuple(q for q in status.quarantined if q.digest != entry.digest)
         history = tuple(
-            v.model_copy(update={"safe": "Unverified", "healthy_for": _ZERO})
-            if v.digest == entry.digest
-            else v
+            v.model_copy(update={"safe": "Unverified", "healthy_for": _ZERO}) if v.is_of(entry.digest) else v
             for v in status.history
         )
         verified = next((v.version for v in history if v.safe == "Verified"), "")

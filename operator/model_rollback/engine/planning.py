@@ -14,8 +14,8 @@ from model_rollback.core import candidates, machine, plan, versions
 from model_rollback.core.pins import Values
 from model_rollback.core.triggers import is_open
 from model_rollback.engine import leftovers, revisions
+from model_rollback.engine.reading import pins_of, read_targets, read_values
 from model_rollback.engine.store import PolicyEntry, RollbackEntry, SystemEntry
-from model_rollback.engine.tracker import pins_of, read_targets, read_values
 from model_rollback.engine.ways import Dry, NoWay, Way, identity_of, shown, way_to
 from model_rollback.ports import Objects
 

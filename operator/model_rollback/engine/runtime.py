@@ -31,6 +31,7 @@ from model_rollback.ports import (
     ObjectRef,
     Objects,
     PodLogs,
+    Pods,
     Recorder,
     Watches,
 )
@@ -55,6 +56,7 @@ class Runtime:
         source_rules: SourceRules,
         http: HttpProbes,
         logs: PodLogs,
+        pods: Pods,
         recorder: Recorder,
         clock: Clock,
         elected: Callable[[], Awaitable[int]],
@@ -87,7 +89,7 @@ class Runtime:
         self.executor = Executor(self._world)
         self.requests = Requests(self._world, self.executor)
         self._retention = Retention(self.store, objects)
-        tracker = Tracker(self.store, objects, self.targets, self._wakeups, announcer, clock)
+        tracker = Tracker(self.store, objects, pods, self.targets, self._wakeups, announcer, clock)
         self._tracker = tracker
         self._evaluator = Evaluator(
             self.store, objects, self.targets, tracker, announcer, self.executor, self._introduce, sources

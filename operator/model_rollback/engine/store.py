@@ -7,7 +7,7 @@ itself only.
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 from pydantic import TypeAdapter, ValidationError
@@ -134,6 +134,7 @@ class SystemEntry(Held[ModelDeploymentStatus]):
     """A ModelDeployment: its spec, or the problem with it, its targets as last seen, and its healthy clock.
 
     `missing`: version → what of its kept values was not there at the last breach.
+    `pods_seen`: component → the `ready_at` of its target when its pods were looked at last.
     """
 
     def __init__(self, body: Object) -> None:
@@ -143,6 +144,7 @@ class SystemEntry(Held[ModelDeploymentStatus]):
         self.consumers: dict[ObjectRef, Readiness] = {}
         self.health = HealthClock()
         self.missing: dict[str, str] = {}
+        self.pods_seen: dict[str, datetime] = {}
         super().__init__("ModelDeployment", ModelDeploymentStatus, body)
 
     def adopt_spec(self, body: Object) -> None:

@@ -235,7 +235,13 @@ class TargetWatcher:
         else:
             after = observe(component, obj)
         same = before is not None and before.pins == after.pins and before.changed_at is not None
-        after = replace(after, changed_at=before.changed_at if before and same else self._clock.now())
+        now = self._clock.now()
+        ready_at = before.ready_at if before is not None and same and before.ready_at is not None else now
+        after = replace(
+            after,
+            changed_at=before.changed_at if before and same else now,
+            ready_at=ready_at if after.readiness.ready else None,
+        )
         entry.live[component.name] = after
         if after != before:
             self._on_change(key)

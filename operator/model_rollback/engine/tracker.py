@@ -1,28 +1,23 @@
 """Follows the versions of ModelDeployments: which is live, when one is recorded, when it is Verified."""
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import structlog
 
 from model_rollback.api.conditions import Condition, find_condition, is_true
 from model_rollback.api.reasons import Reason
-from model_rollback.api.v1alpha1.component import Component
-from model_rollback.api.v1alpha1.model_deployment import ModelDeploymentSpec, ModelDeploymentStatus
-from model_rollback.core import authorship, quarantine, versions
-from model_rollback.core.kinds import type_of
-from model_rollback.core.paths import PathError
-from model_rollback.core.pins import PinValues, Values, read, show_all, version_digest
+from model_rollback.api.v1alpha1.model_deployment import ModelDeploymentStatus
+from model_rollback.core import quarantine, versions
 from model_rollback.core.system import EXTERNALLY_MANAGED, with_conditions
-from model_rollback.engine import revisions
 from model_rollback.engine.announcer import Announcer
 from model_rollback.engine.held import write_status
+from model_rollback.engine.recording import Recording
 from model_rollback.engine.store import Key, Store, SystemEntry
-from model_rollback.engine.targets import TargetWatcher, ref_of
+from model_rollback.engine.targets import TargetWatcher
 from model_rollback.engine.turns import each
 from model_rollback.engine.wakeups import Wakeups
 from model_rollback.errors import ClusterError, NotFound
-from model_rollback.ports import Clock, Object, Objects
+from model_rollback.ports import Clock, Objects, Pods
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +34,7 @@ class Tracker:
         self,
         store: Store,
         objects: Objects,
+        pods: Pods,
         targets: TargetWatcher,
         wakeups: Wakeups[Key],
         announcer: Announcer,
@@ -50,6 +46,7 @@ class Tracker:
         self._targets = targets
         self._wakeups = wakeups
         self._clock = clock
+        self._recording = Recording(objects, pods, announcer, clock, self._look)
 
     async def run(self) -> None:
         """Endless; an error of one ModelDeployment delays that one only."""
@@ -86,7 +83,7 @@ class Tracker:
         if entry.spec is None or not entry.is_known:
             return
         now = self._clock.now()
-        await self._record_if_stable(entry, now)
+        await self._recording.record_if_stable(entry)
         for due in (
             versions.stable_at(entry.spec, entry.targets),
             quarantine.next_end(entry.status, now=now),
@@ -128,41 +125,6 @@ class Tracker:
             now=now,
         )
 
-    async def _record_if_stable(self, entry: SystemEntry, now: datetime) -> None:
-        spec, status = entry.spec, entry.status
-        if spec is None or not versions.is_stable(spec, status, entry.targets, now=now):
-            return
-        newest = status.history[0] if status.history else None
-        if newest is not None and newest.digest == status.current_digest and newest.last_seen is None:
-            return
-        found = await read_targets(self._objects, entry)
-        values = pins_of(spec, found) if found is not None else None
-        if (
-            found is None
-            or values is None
-            or version_digest({c: show_all(p) for c, p in values.items()}) != status.current_digest
-        ):
-            return
-        by = [a for c in spec.components for a in authorship.authors(type_of(c), found[c.name])]
-        changed_by = authorship.join(by)
-        revision = await revisions.keep(self._objects, entry, status.current_version, values)
-        entry.missing.pop(status.current_version, None)
-
-        def change(old: ModelDeploymentStatus) -> ModelDeploymentStatus:
-            if not versions.is_stable(spec, old, entry.targets, now=now):
-                return old
-            return self._look(
-                entry, versions.record(spec, old, entry.targets, revision, changed_by=changed_by, now=now)
-            )
-
-        await write_status(self._objects, entry, change)
-        log.info(
-            "version recorded",
-            modeldeployment=str(entry.ref),
-            version=status.current_version,
-            revision=revision,
-        )
-
     async def credit_healthy_time(
         self, key: Key, *, healthy: bool, now: datetime, longest_gap: timedelta
     ) -> None:
@@ -192,33 +154,3 @@ class Tracker:
         entry.health = entry.health.written()
         if entry.status.last_verified_version == current.version:
             log.info("version verified", modeldeployment=str(entry.ref), version=current.version)
-
-
-def read_pins(component: Component, obj: Object) -> PinValues:
-    """A component's full pin values in an object; raises PathError."""
-    return read(type_of(component), obj)
-
-
-async def read_values(objects: Objects, entry: SystemEntry) -> Values | None:
-    """Every component's pins, read from the API server now; None when a target or pin is missing."""
-    found = await read_targets(objects, entry)
-    return pins_of(entry.spec, found) if found is not None and entry.spec is not None else None
-
-
-async def read_targets(objects: Objects, entry: SystemEntry) -> dict[str, Object] | None:
-    """Component → its target, read from the API server now; None when one is missing."""
-    found = {}
-    for component in entry.spec.components if entry.spec else []:
-        try:
-            found[component.name] = await objects.get(ref_of(entry.ref.namespace, component))
-        except NotFound:
-            return None
-    return found
-
-
-def pins_of(spec: ModelDeploymentSpec, found: Mapping[str, Object]) -> Values | None:
-    """Every component's pins in those targets; None when one is missing."""
-    try:
-        return {c.name: read_pins(c, found[c.name]) for c in spec.components}
-    except PathError:
-        return None

@@ -6,15 +6,17 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from model_rollback.api.v1alpha1.component import Component
+from model_rollback.api.v1alpha1.model_deployment import ModelDeploymentStatus
 from model_rollback.api.v1alpha1.policy_step import PolicyStep
 from model_rollback.api.v1alpha1.rollback_record import PlannedTarget, Step
-from model_rollback.core import candidates, plan
+from model_rollback.core import candidates, images, plan
 from model_rollback.core.paths import PathError
 from model_rollback.core.pins import PinValues, Values, declare_over, show_all, version_digest
-from model_rollback.core.versions import find_recorded
+from model_rollback.core.versions import find_recorded, with_alias
 from model_rollback.engine import revisions
+from model_rollback.engine.held import write_status
+from model_rollback.engine.reading import read_pins
 from model_rollback.engine.store import SystemEntry
-from model_rollback.engine.tracker import read_pins
 from model_rollback.errors import Forbidden, Invalid, NotFound, Refused
 from model_rollback.ports import Object, Objects
 
@@ -75,6 +77,9 @@ async def way_to(
         return NoWay(f"the values of {target.version} are gone: {error}.")
     if wanted is None:
         return NoWay(f"what is kept as {target.version} is not what was recorded; it was not made by us.")
+    recorded = find_recorded(system.status, target.digest)
+    if target.revision and recorded is not None:
+        wanted = images.restored(system.spec, wanted, live, recorded.images)
     if not target.revision:
         wanted = await _canonical(writer, system, live, wanted)
     steps = plan.make_steps(
@@ -82,7 +87,7 @@ async def way_to(
     )
     if len(steps) == 1:
         return NoWay(f"{target.version} is what runs now already", there_already=True)
-    recorded = find_recorded(system.status, target.digest)
+    await _name_alike(objects, system, target, identity_of(wanted))
     entry = PlannedTarget(
         version=target.version,
         last_seen=recorded.last_seen if recorded is not None else None,
@@ -92,6 +97,22 @@ async def way_to(
         served=plan.served_version(system.spec, wanted, target.version),
     )
     return Way(entry, steps)
+
+
+async def _name_alike(
+    objects: Objects, system: SystemEntry, target: candidates.Candidate, identity: str
+) -> None:
+    """A recorded version stays itself when its images are put back by digest."""
+
+    def change(status: ModelDeploymentStatus) -> ModelDeploymentStatus:
+        recorded = find_recorded(status, target.digest) if target.revision else None
+        if recorded is None or recorded.is_of(identity):
+            return status
+        return with_alias(status, recorded, identity)
+
+    # Whoever deleted the ModelDeployment ends the Rollback, and is noticed elsewhere.
+    with contextlib.suppress(NotFound):
+        await write_status(objects, system, change)
 
 
 async def _canonical(writer: Dry, system: SystemEntry, live: Values, wanted: Values) -> Values:

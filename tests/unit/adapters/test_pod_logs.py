@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from model_rollback.adapters.probes.logs import LINE_LIMIT, ClusterPodLogs, label_selector
+from model_rollback.adapters.pods import label_selector
+from model_rollback.adapters.probes.logs import LINE_LIMIT, ClusterPodLogs
 from model_rollback.errors import Forbidden, NotFound, Refused, Unavailable
 from model_rollback.ports import LogLine, LogStream
 from tests.unit.adapters.apiserver import says, scripted, silence, status

@@ -9,8 +9,8 @@ import aiohttp
 
 from model_rollback.adapters.connection import Connection
 from model_rollback.adapters.objects import Paths
+from model_rollback.adapters.pods import ClusterPods
 from model_rollback.adapters.refusals import translate_exception
-from model_rollback.errors import Refused
 from model_rollback.ports import LogLine, LogPart, LogStream, Object
 
 PART_LIMIT: Final = 1 << 20
@@ -18,8 +18,6 @@ PART_LIMIT: Final = 1 << 20
 
 LINE_LIMIT: Final = 16 << 10
 """Characters of a line that are looked at."""
-
-MOST_PODS: Final = 500
 _SECONDS: Final = 10.0
 
 
@@ -31,18 +29,14 @@ class ClusterPodLogs:
     ) -> None:
         self._connection = connection
         self._paths = paths or Paths(connection)
+        self._pods = ClusterPods(connection, self._paths)
         self._part_limit = part_limit
 
     async def streams(self, namespace: str, selector: Object, container: str = "") -> Sequence[LogStream]:
         """See `ports.PodLogs`."""
-        path = await self._paths.collection("v1", "Pod", namespace)
-        query = {"labelSelector": label_selector(selector), "limit": str(MOST_PODS)}
-        page = await self._connection.request("GET", path, what=f"list the pods of {namespace}", query=query)
-        if (page.get("metadata") or {}).get("continue"):
-            raise Refused(f"more than {MOST_PODS} pods are selected; their logs are not read")
         return [
             stream
-            for pod in page.get("items") or ()
+            for pod in await self._pods.selected(namespace, selector)
             if not pod["metadata"].get("deletionTimestamp")
             for stream in _streams_of(pod)
             if container in ("", stream.container)
@@ -69,19 +63,6 @@ class ClusterPodLogs:
             raise translate_exception(error, what) from error
         more = len(data) >= self._part_limit
         return LogPart(tuple(_lines(data, cut=more)), more)
-
-
-def label_selector(selector: Object) -> str:
-    """A LabelSelector object as the API takes it in a query."""
-    parts = [f"{key}={value}" for key, value in (selector.get("matchLabels") or {}).items()]
-    for expression in selector.get("matchExpressions") or ():
-        key, operator = expression["key"], expression["operator"]
-        values = ",".join(expression.get("values") or ())
-        if operator in ("In", "NotIn"):
-            parts.append(f"{key} {operator.lower()} ({values})")
-        else:
-            parts.append(key if operator == "Exists" else f"!{key}")
-    return ",".join(parts)
 
 
 def _streams_of(pod: Mapping[str, Any]) -> Iterator[LogStream]:

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from model_rollback.adapters.connection import Connection
 from model_rollback.adapters.objects import Paths
-from model_rollback.adapters.probes.logs import label_selector
+from model_rollback.adapters.pods import label_selector
 from model_rollback.errors import Refused
 
 Address = tuple[str, int]

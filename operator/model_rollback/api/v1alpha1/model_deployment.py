@@ -20,9 +20,11 @@ from model_rollback.api.types import (
     keyed,
     require_unique,
     rule,
+    unique,
 )
 from model_rollback.api.v1alpha1.artifacts import Artifact, Attestation
 from model_rollback.api.v1alpha1.component import MAX_COMPONENTS, MAY_DECLARE, Component
+from model_rollback.api.v1alpha1.images import ImageID, RunningImage
 from model_rollback.api.v1alpha1.meta import Column, KindInfo, ObjectMeta
 
 Safe = Literal["Verified", "Unverified"]
@@ -113,6 +115,12 @@ class Versioning(ApiModel):
             description="This much time with every Rollback trigger judged Healthy makes a version Verified; time without data adds nothing. Example: `30m`."
         ),
     ] = timedelta(minutes=30)
+    images: Annotated[
+        Literal["ByDigest", "AsWritten"],
+        Field(
+            description="How a version's images are put back. `ByDigest`: a tag together with the digest that it stood for when the version was recorded, so that the same bits come back although the tag was moved; where no digest is known, as written. `AsWritten`: as in the recorded pod template. Example: `ByDigest`."
+        ),
+    ] = "ByDigest"
     history_limit: Annotated[
         Integer, Field(ge=2, le=100, description="How many recorded versions are kept. Example: `20`.")
     ] = 20
@@ -242,6 +250,13 @@ class ObservedPin(StatusModel):
 
     pin: Annotated[str, Field(max_length=63, description="Name of the pin. Example: `image`.")]
     value: Annotated[str, Field(max_length=1024, description="Its value; a pod template as `sha256:…`.")]
+    image_id: Annotated[
+        ImageID,
+        Field(
+            alias="imageID",
+            description="The image that its pods run, of a pod template that of the first container; empty while it is not known, or where the pods differ. Example: `registry.example/recommender@sha256:9a0e…`.",
+        ),
+    ] = ""
 
 
 class ComponentStatus(StatusModel):
@@ -257,6 +272,13 @@ class ComponentStatus(StatusModel):
     ] = "Unknown"
     message: Annotated[
         Text, Field(description="Why not ready. Example: `1 of 2 updated replicas are available`.")
+    ] = ""
+    pods_seen: Annotated[
+        str,
+        Field(
+            max_length=64,
+            description="The `resourceVersion` of the target when the images of its pods were read; while it is the same they are not read again.",
+        ),
     ] = ""
 
 
@@ -297,6 +319,32 @@ class RecordedVersion(StatusModel):
             description="Its pin values; a pod template as `sha256:…`.", **keyed("component", "pin", items=64)
         ),
     ] = ()
+    images: Annotated[
+        tuple[RunningImage, ...],
+        Field(
+            description="The images that its pods ran; of other kinds than Deployment, StatefulSet and DaemonSet nothing is known.",
+            **keyed("component", "container", items=64),
+        ),
+    ] = ()
+    aliases: Annotated[
+        tuple[Annotated[str, Field(max_length=64)], ...],
+        Field(
+            description="Other identities of the same version: with its images by tag, or by digest.",
+            **unique(8),
+        ),
+    ] = ()
+    moved_from: Annotated[
+        str,
+        Field(
+            max_length=63,
+            description="The version that had the same pins until a tag moved to other bits. Example: `v12`.",
+        ),
+    ] = ""
+    unavailable: Annotated[Text, Field(description="Why it can never be put back; empty when it can.")] = ""
+
+    def is_of(self, digest: str) -> bool:
+        """Whether pins of that identity are this version."""
+        return digest == self.digest or digest in self.aliases
 
 
 class QuarantinedVersion(StatusModel):
@@ -392,7 +440,10 @@ class ModelDeploymentStatus(StatusModel):
     ] = ()
     conditions: Annotated[
         tuple[Condition, ...],
-        Field(description="`Ready`, `Stalled` and `ExternallyManaged`.", **keyed("type", items=16)),
+        Field(
+            description="`Ready`, `Stalled`, `ExternallyManaged` and `MutableReference`.",
+            **keyed("type", items=16),
+        ),
     ] = ()
 
 
