@@ -119,6 +119,48 @@ def inference_service(version: str, name: str) -> list[Manifest]:
     ]
 
 
+def old_inference_service(framework: str) -> Callable[[str, str], list[Manifest]]:
+    """A field for each framework, as it stays where KServe's webhook does not rewrite it to `model`."""
+
+    def make(version: str, name: str) -> list[Manifest]:
+        predictor = {framework: {"storageUri": f"s3://models/{version}", "runtimeVersion": "1.3"}}
+        return [
+            plain(
+                "serving.kserve.io/v1beta1", "InferenceService", version, name, spec={"predictor": predictor}
+            )
+        ]
+
+    return make
+
+
+def custom_predictor(version: str, name: str) -> list[Manifest]:
+    server = {"name": "kserve-container", "image": f"registry.example/{name}:{version}"}
+    spec = {"predictor": {"containers": [server]}}
+    return [plain("serving.kserve.io/v1beta1", "InferenceService", version, name, spec=spec)]
+
+
+def ray_cluster(version: str, name: str) -> list[Manifest]:
+    """A release that brings its working directory, its Ray and its images, and somebody who adds workers."""
+    (service,) = ray_service(version, name)
+    template = pods(version, name)
+    service["spec"]["rayClusterConfig"] = {
+        "rayVersion": "2.9.0" if version == "v12" else "2.10.0",
+        "headGroupSpec": {"rayStartParams": {"dashboard-host": "0.0.0.0"}, "template": template},
+        "workerGroupSpecs": [
+            {"groupName": "gpu", "replicas": 1 if version == "v12" else 2, "template": template}
+        ],
+    }
+    return [service]
+
+
+def ray_images(target: Manifest) -> tuple[Any, ...]:
+    """What the head and the workers run, Ray's version and what is served, and how many workers there are."""
+    config = target["spec"]["rayClusterConfig"]
+    (workers,) = config["workerGroupSpecs"]
+    images = [image_of({"spec": group}) for group in (config["headGroupSpec"], workers)]
+    return (*images, config["rayVersion"], applications(target), workers["replicas"])
+
+
 def ray_service(version: str, name: str) -> list[Manifest]:
     serve = f"""\
 # served by ml-platform
@@ -216,6 +258,23 @@ CASES: Mapping[str, Case] = {
         inference_service, {}, lambda t: t["spec"]["predictor"]["model"],
         {"modelFormat": {"name": "sklearn"}, "storageUri": "s3://models/v12"}, script="slow",
     ),
+    "isvc-sklearn": Case(
+        old_inference_service("sklearn"),
+        {"pins": [{"name": "storage-uri", "path": "spec.predictor.sklearn.storageUri"}]},
+        lambda t: t["spec"]["predictor"], {"sklearn": {"storageUri": "s3://models/v12", "runtimeVersion": "1.3"}},
+        script="slow",
+    ),
+    "isvc-tensorflow": Case(
+        old_inference_service("tensorflow"),
+        {"pins": [{"name": "storage-uri", "path": "spec.predictor.tensorflow.storageUri"}]},
+        lambda t: t["spec"]["predictor"]["tensorflow"]["storageUri"], "s3://models/v12", script="slow",
+    ),
+    "isvc-custom": Case(
+        custom_predictor,
+        {"pins": [{"name": "image", "path": "spec.predictor.containers[name=kserve-container].image"}]},
+        lambda t: t["spec"]["predictor"]["containers"],
+        [{"name": "kserve-container", "image": "registry.example/isvc-custom:v12"}], script="slow",
+    ),
     "isvc-failing": Case(inference_service, {}, lambda _: "", "", script="failing"),
     "ray-slow": Case(ray_service, {}, applications, "https://models.example/v12.zip", script="slow"),
     "ray-working-dir": Case(
@@ -227,6 +286,19 @@ CASES: Mapping[str, Case] = {
         lambda t: t["spec"]["serveConfigV2"],
         ray_service("v12", "x")[0]["spec"]["serveConfigV2"],
         script="slow",
+    ),
+    "ray-cluster": Case(
+        ray_cluster, {"preset": "RayServiceCluster"}, ray_images,
+        ("v12", "v12", "2.9.0", "https://models.example/v12.zip", 1), script="slow",
+    ),
+    "ray-images": Case(
+        ray_cluster,
+        {"pins": [
+            {"name": "ray", "path": "spec.rayClusterConfig.rayVersion"},
+            {"name": "head", "path": "spec.rayClusterConfig.headGroupSpec.template"},
+            {"name": "workers", "path": "spec.rayClusterConfig.workerGroupSpecs[groupName=gpu].template"},
+        ]},
+        ray_images, ("v12", "v12", "2.9.0", "https://models.example/v13.zip", 2), script="slow",
     ),
     "rollout-slow": Case(rollout, {}, image_of, "v12", script="slow"),
     "rollout-failing": Case(rollout, {}, lambda _: "", "", script="failing"),
