@@ -106,14 +106,61 @@ def test_metrics_logs_and_a_job_prove_a_rollback(
     assert pod["containers"][0]["env"] == [{"name": "MODEL_ROLLBACK_VERSION", "value": "v12"}]
 
 
+ASTRAY = {
+    "outside": "is an ExternalName, which leads out of the namespace",
+    "anywhere": "selects no pods, so it may lead anywhere",
+    "nowhere": 'services "nowhere" not found',
+    "other-port": "has no port 81; it has 80",
+    "neighbour": "is not in the operator's setting probes.allowedHosts",
+    "moved": "answered 302 (redirects are not followed)",
+}
+"""Probes that lead, or would lead, elsewhere; and what is said of them."""
+
+ODD_HOSTS = (
+    "169.254.169.254",
+    "2852039166",
+    "0xa9fea9fe",
+    "0251.0376.0251.0376",
+    "[::ffff:a9fe:a9fe]",
+    "localhost",
+)
+
+
+def _astray(world: World) -> list[dict[str, Any]]:
+    def service(name: str, **spec: Any) -> systems.Manifest:
+        return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": spec}
+
+    port = [{"port": 80}]
+    world.apply(
+        service("outside", type="ExternalName", externalName="metadata.google.internal"),
+        service("anywhere", ports=port),
+        service("other-port", ports=port, selector={"app": "recommender"}),
+    )
+    asked: dict[str, dict[str, Any]] = {
+        "outside": {"service": "outside", "port": 80},
+        "anywhere": {"service": "anywhere", "port": 80},
+        "nowhere": {"service": "nowhere", "port": 80},
+        "other-port": {"service": "other-port", "port": 81},
+        "neighbour": {"host": "recommender.another-namespace.svc", "port": 8080},
+        "moved": {"service": "recommender", "port": 8080, "path": "/moved"},
+    }
+    return [{"name": name, "http": http} for name, http in asked.items()]
+
+
+def test_no_address_can_be_written_as_a_host(world: World) -> None:
+    for host in ODD_HOSTS:
+        probe = {"name": "odd", "http": {"host": host, "port": 80}}
+        with pytest.raises(AssertionError, match=r"validation\.probes\[0\]\.http\.host"):
+            world.patch("rollbackpolicy", {"validation": {"probes": [probe]}})
+
+
 def test_what_fails_or_cannot_be_asked_keeps_a_rollback_from_being_called_proved(
     probed: World, httpserver: HTTPServer, write_log: Callable[[str], None]
 ) -> None:
     httpserver.expect_request("/").respond_with_json({"model_version": "v13"})
-    wanted = probes(probed, **{"sim/result": "fail"})
-    outside = {"type": "ExternalName", "externalName": "metadata.google.internal"}
-    probed.apply({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "outside"}, "spec": outside})
-    wanted.append({"name": "astray", "http": {"service": "outside", "port": 80}})
+    metadata = "http://169.254.169.254/latest/meta-data/"
+    httpserver.expect_request("/moved").respond_with_data("", 302, {"Location": metadata})
+    wanted = [*probes(probed, **{"sim/result": "fail"}), *_astray(probed)]
     _break_with(probed, wanted)
     write_log(f"oom in {probed.namespace}")
 
@@ -123,11 +170,12 @@ def test_what_fails_or_cannot_be_asked_keeps_a_rollback_from_being_called_proved
     assert "serves 'v13', expected 'v12'" in halted["message"]
     answers = {p["probe"]: p for p in probed.rollback()["status"]["validation"]}
     assert answers["engagement"]["state"] == "Unknown"  # nobody exports it
-    assert answers["astray"]["state"] == "Unknown"
-    assert "leads out of the namespace" in answers["astray"]["message"]
+    for name, why in ASTRAY.items():
+        assert answers[name]["state"] == ("Failed" if name == "moved" else "Unknown")
+        assert why in answers[name]["message"], name
     assert (answers["ready"]["state"], answers["recovered"]["state"]) == ("Passed", "Passed")
     failed = {name for name, p in answers.items() if p["state"] == "Failed"}
     assert "answers" in failed
-    assert failed <= {"answers", "quiet", "smoke"}
+    assert failed <= {"answers", "quiet", "smoke", "moved"}
     assert probed.rollback()["status"].get("result", "") == ""
     assert systems.image_of("v12") == probed.image()
