@@ -26,15 +26,17 @@ def test_random_kills_leave_one_whole_rollback(
     began = time.monotonic()
     clean, bad_pins = run_clean(ground)
 
-    failed = 0
+    failed = killed = 0
     kills = random_kills(seed, runs, len(clean.requests), most=MOST_KILLS)
     for verdict in run_all(ground, kills, bad_pins):
         failed += bool(verdict.wrong)
+        killed += getattr(verdict.fault, "kills", 0)
         with subtests.test(str(verdict.fault)):
             assert not verdict.wrong, verdict.wrong
     with capsys.disabled():
         print(
-            f"\n{runs} runs with random kills in {time.monotonic() - began:.0f} s, seed {seed}: {failed} went wrong"
+            f"\n{killed} random kills in {runs} runs and {time.monotonic() - began:.0f} s, seed {seed}: "
+            f"{failed} runs went wrong"
         )
         if not failed:
             print(f"with 95 % confidence fewer than {3 / runs:.2%} of such runs go wrong (rule of three)")

@@ -11,7 +11,8 @@ import contextlib
 import json
 import ssl
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -31,7 +32,10 @@ Stage = Literal["before", "after"]
 
 @dataclass
 class Request:
-    """One mutating request, dry runs included. `code` and `answer` are None until the API server has answered."""
+    """One mutating request, dry runs included. `code` and `answer` are None until the API server has answered.
+
+    `at`: when it came, by the monotonic clock.
+    """
 
     method: str
     path: str
@@ -39,6 +43,7 @@ class Request:
     body: Any
     code: int | None = None
     answer: Any = None
+    at: float = field(default_factory=time.monotonic)
 
     @property
     def dry_run(self) -> bool:
@@ -101,10 +106,16 @@ class Held:
         """Closes the connection; what was held before it was forwarded is never forwarded."""
         self._settle(_Reply(None))
 
-    def answer(self, code: int, message: str) -> None:
-        """Gives the client this refusal, whatever the API server has said."""
-        status = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message, "code": code}
-        self._settle(_Reply(code, {"Content-Type": "application/json"}, json.dumps(status).encode()))
+    def answer(
+        self, code: int, message: str, *, causes: Sequence[str] = (), retry_after: int | None = None
+    ) -> None:
+        """Gives the client this refusal, whatever the API server has said; also before anything is held."""
+        status: dict[str, Any] = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code}
+        status |= {"message": message, "details": {"causes": [{"message": cause} for cause in causes]}}
+        headers = {"Content-Type": "application/json"}
+        if retry_after is not None:
+            headers["Retry-After"] = str(retry_after)
+        self._settle(_Reply(code, headers, json.dumps(status).encode()))
 
     def go_on(self) -> None:
         """Forwards it, or passes the answer on; a client that is gone does not hinder that."""

@@ -14,6 +14,7 @@ class BrakeRule:
 
     Attributes:
         max_share: of the policies on a source, 0 to 1; more than this many turning Breached within a minute engage it.
+            1: never, however often they turn.
         at_least: so many in any case, or small fleets would never roll back.
         release_after: how long it stays engaged.
     """
@@ -41,7 +42,13 @@ class Brake:
         """The brake after a tick in which `turned` of the source's `policies` turned Breached."""
         recent = tuple(t for t in (*self.turned, *((now,) * turned)) if now - WINDOW < t <= now)
         until = self.until if self.until is not None and self.until > now else None
-        if turned and until is None and len(recent) > max(rule.max_share * policies, rule.at_least - 1):
+        is_off = rule.max_share >= 1
+        if (
+            turned
+            and until is None
+            and not is_off
+            and len(recent) > max(rule.max_share * policies, rule.at_least - 1)
+        ):
             return Brake(
                 recent,
                 now + rule.release_after,

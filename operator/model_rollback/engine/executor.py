@@ -1,7 +1,7 @@
 """Starts Rollbacks and keeps one task for each active one, whoever started it and whatever crashed in between."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -16,7 +16,7 @@ from model_rollback.core.plan import rollback_name
 from model_rollback.engine import lock
 from model_rollback.engine.closing import close
 from model_rollback.engine.context import World
-from model_rollback.engine.run import RollbackRun
+from model_rollback.engine.run import RollbackRun, asked_to_wait
 from model_rollback.engine.store import Key, PolicyEntry, RollbackEntry, SystemEntry
 from model_rollback.errors import ClusterError, Conflict, NotFound, Unavailable
 from model_rollback.ports import Object, ObjectRef
@@ -34,12 +34,13 @@ class Executor:
         self._tasks: dict[Key, asyncio.Task[None]] = {}
         self._runs: dict[Key, RollbackRun] = {}
         self._starting: set[Key] = set()
+        self._not_before: dict[Key, datetime] = {}
         telemetry.HALTED.set_function(lambda: sum(run.phase is Phase.HALTED for run in self._runs.values()))
 
     async def start(self, policy: PolicyEntry, system: SystemEntry, start: Start) -> str | None:
         """Lock, then the Rollback object, then its task. None: somebody else was first, or the API server refused."""
         key = (system.ref.namespace, system.ref.name)
-        if key in self._tasks or key in self._starting:
+        if key in self._tasks or key in self._starting or self._is_to_wait(key):
             return None
         self._starting.add(key)
         try:
@@ -47,12 +48,14 @@ class Executor:
                 return None
             name = await self._start(key, policy, system, start)
             policy.refused = ""
+            self._not_before.pop(key, None)
             return name
         except lock.LockHeld as held:
             log.info("rollback not started", modeldeployment=str(system.ref), held_by=str(held))
             return None
         except Unavailable as error:
             # The outcome is unknown: if the lock was set, `attend` finds it and clears it or goes on.
+            self._not_before[key] = self._world.clock.now() + asked_to_wait(error)
             log.warning(
                 "rollback could not be started yet", modeldeployment=str(system.ref), error=str(error)
             )
@@ -69,6 +72,10 @@ class Executor:
         finally:
             self._starting.discard(key)
             self.attend(key, system)
+
+    def _is_to_wait(self, key: Key) -> bool:
+        """Whether an overloaded API server asked to be left alone for longer (429, Retry-After)."""
+        return key in self._not_before and self._world.clock.now() < self._not_before[key]
 
     async def _is_current(self, policy: PolicyEntry) -> bool:
         """Whether the policy that judged is there still, as it was; a watch may not have told of its end yet."""
@@ -204,6 +211,8 @@ class Executor:
 
     async def _serve(self, key: Key, system: SystemEntry, name: str, run: RollbackRun | None) -> None:
         """Until the lock is cleared, whatever goes wrong on the way."""
+        if run is None and key in self._not_before:
+            await self._world.clock.sleep_until(self._not_before[key])
         while True:
             try:
                 run = run or await self._take_up(system, name)

@@ -6,13 +6,13 @@ would change nothing is not made: an idle policy costs no request.
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 
 from pydantic import ValidationError
 
 from model_rollback.api.group import API_VERSION
 from model_rollback.api.types import StatusModel
-from model_rollback.errors import Conflict
+from model_rollback.errors import Conflict, NotFound, Unavailable
 from model_rollback.ports import Object, ObjectRef, Objects
 
 S = TypeVar("S", bound=StatusModel)
@@ -86,6 +86,7 @@ async def write_status(objects: Objects, held: Held[S], change: Callable[[S], S]
     `change` may be called several times and may raise to give up.
 
     Raises:
+        NotFound: the object is gone; asked for once more, because what follows from that cannot be taken back.
         ClusterError: the API server refused or could not be reached; the held status is then unchanged.
     """
     async with held.writing:
@@ -100,6 +101,16 @@ async def write_status(objects: Objects, held: Held[S], change: Callable[[S], S]
                 held.adopt(await objects.patch_status(held.ref, body, held.resource_version))
             except Conflict:
                 held.adopt(await objects.get(held.ref))
+            except NotFound as error:
+                await _confirm_gone(objects, held, error)
             else:
                 return held.status
         raise Conflict(f"{held.ref} was changed by others {_TRIES} times while its status was to be written")
+
+
+async def _confirm_gone(objects: Objects, held: Held[Any], error: NotFound) -> NoReturn:
+    """A 404 for an object that is there, as while its kind is not served for a moment, is an unknown outcome."""
+    body = await objects.get(held.ref)
+    if body["metadata"]["uid"] != held.uid:
+        raise error
+    raise Unavailable(f"{error}; yet {held.ref} is there") from error

@@ -94,7 +94,8 @@ class RollbackRun:
                 raise
             except ClusterError as error:
                 log.warning("rollback waits for the API server", rollback=self.name, error=str(error))
-                pause = Pause(self._c.now() + max(delay, _asked_to_wait(error)))
+                pause = Pause(self._c.now() + delay)
+                await self._leave_alone(error)
                 delay = min(2 * delay, _RETRY_MAX)
             if self.phase is Phase.FINISHED and await self._released():
                 return
@@ -226,6 +227,7 @@ class RollbackRun:
                 await lock.release(c.world.objects, c.system, c.rollback, finished_at=finished_at)
         except ClusterError as error:
             log.warning("lock could not be cleared yet", rollback=self.name, error=str(error))
+            await self._leave_alone(error)
             await wait_until(c.world.clock, self.woken, c.now() + _RETRY)
             return False
         # A version is recorded only while nobody holds the lock, and nothing else may change for hours.
@@ -233,12 +235,16 @@ class RollbackRun:
         self._tell_result()
         return True
 
+    async def _leave_alone(self, error: ClusterError) -> None:
+        """Waits as long as an overloaded API server asks; nothing that happens meanwhile hastens that."""
+        await self._c.world.clock.sleep_until(self._c.now() + asked_to_wait(error))
+
     def _tell_result(self) -> None:
         c = self._c
         tell_result(c.world, self.rollback, c.concerned(c.reverted))
 
 
-def _asked_to_wait(error: ClusterError) -> timedelta:
+def asked_to_wait(error: ClusterError) -> timedelta:
     """How long an overloaded API server wants to be left alone (429, Retry-After), at most half a minute."""
     asked = error.retry_after if isinstance(error, Unavailable) else None
     return min(timedelta(seconds=asked or 0), _RETRY_MAX)

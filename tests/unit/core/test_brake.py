@@ -49,4 +49,6 @@ def test_it_is_released_and_what_waited_does_not_engage_it_again() -> None:
 
 def test_it_can_be_switched_off() -> None:
     off = BrakeRule(max_share=1)
-    assert NO_BRAKE.after(1000, 1000, off, now=at(0)).until is None
+    engaged_by_all = NO_BRAKE.after(1000, 1000, off, now=at(0))
+    assert engaged_by_all.until is None
+    assert engaged_by_all.after(1, 1000, off, now=at(30)).until is None, "one of them turns once more"
