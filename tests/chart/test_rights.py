@@ -34,7 +34,7 @@ IN_A_WATCHED_NAMESPACE = {
     ("get", "", "services"),
     ("list", "", "pods"),
     ("get", "", "pods/log"),
-    *((verb, "batch", "jobs") for verb in ("get", "create")),
+    *((verb, "batch", "jobs") for verb in ("get", "create", "patch")),
     *(("get", "", kind) for kind in ("persistentvolumeclaims", "serviceaccounts")),
     *((verb, "events.k8s.io", "events") for verb in ("create", "patch")),
 }

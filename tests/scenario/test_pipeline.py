@@ -109,3 +109,39 @@ def test_the_data_is_built_anew_before_the_model_goes_back(
     ]
     assert len(created) == len(_jobs(world)) == 2
     assert world.kinds_told("ReprocessingStarted") >= {"Rollback", "ModelDeployment", "CronJob"}
+
+
+def test_a_job_that_nobody_waits_for_any_more_is_suspended(world: World, operators: Operators) -> None:
+    """The Job of v12 would run for an hour; a person says Abort, and its pods end."""
+    _release(world, "v12", **{"sim/run-for": "1h"})
+    world.apply(_system())
+    operators.start()
+    world.wait_for_version("v12", verified=True)
+    _release(world, "v13")
+    world.wait_for_version("v13")
+    world.quality(BAD)
+    (job,) = wait_until(
+        lambda: _jobs(world),
+        60,
+        accept=lambda jobs: jobs and jobs[0]["status"].get("active"),
+        describe="a Job",
+    )
+
+    world.say("Abort")
+
+    done = world.wait_for_result()
+    assert done["status"]["result"] == "Aborted"
+    steps = {s["name"]: s for s in done["status"]["steps"]}
+    said = f"a person said Abort: Job {job['metadata']['name']} is suspended"
+    assert (steps["reprocess-features"]["state"], steps["reprocess-features"]["message"]) == ("Failed", said)
+    assert world.image() == systems.image_of("v13"), "never touched"
+    (job,) = _jobs(world)
+    assert job["spec"]["suspend"] is True
+    assert job["metadata"]["annotations"]["modelrollback.dev/suspended"] == "a person said Abort"
+    assert world.kinds_told("JobSuspended") >= {"Rollback", "ModelDeployment", "CronJob"}
+    wait_until(lambda: not _pods_of(world, job), 60, describe="its pods to end")
+
+
+def _pods_of(world: World, job: Any) -> list[Any]:
+    chosen = f"--selector=batch.kubernetes.io/job-name={job['metadata']['name']}"
+    return list(world.kubectl.json("get", "pods", chosen, namespace=world.namespace)["items"])

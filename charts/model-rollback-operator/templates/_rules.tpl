@@ -1,6 +1,6 @@
 {{/*
 What the operator may do in a namespace that it works in, each rule with the code that needs it.
-It may not: create workloads but for a probe's Job, delete any, change specs of its own kinds; and, unless
+It may not: create workloads but for its Jobs, delete any, change specs of its own kinds; and, unless
 rbac.secrets says so, neither read nor write Secrets.
 */}}
 {{- define "model-rollback-operator.rules" -}}
@@ -77,10 +77,10 @@ rbac.secrets says so, neither read nor write Secrets.
   resources: [pods/log]
   verbs: [get]
 # engine/probes/job and engine/jobs: a job probe, or a component with `reprocess`, makes a Job and waits for it; garbage
-# collection deletes it with its owner
+# collection deletes it with its owner. engine/stopping: patch suspends one that nobody waits for any more
 - apiGroups: [batch]
   resources: [jobs]
-  verbs: [get, create]
+  verbs: [get, create, patch]
 # engine/preflight: what the pods of the version that is put back cannot start without must exist. Where this may not be
 # asked, as for Secrets, the plan says so
 - apiGroups: [""]

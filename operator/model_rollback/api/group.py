@@ -22,6 +22,9 @@ ANNOTATION_EVIDENCE: Final = f"{GROUP}/evidence"
 ANNOTATION_ROLLBACK: Final = f"{GROUP}/rollback"
 """On a Job of ours: the Rollback that it was made for."""
 
+ANNOTATION_SUSPENDED: Final = f"{GROUP}/suspended"
+"""On a Job of ours: why the operator suspended it."""
+
 LABEL_MODEL_DEPLOYMENT: Final = f"{GROUP}/model-deployment"
 LABEL_POLICY: Final = f"{GROUP}/policy"
 LABEL_VERSION: Final = f"{GROUP}/version"

@@ -44,6 +44,7 @@ class Reason(StrEnum):
     QUARANTINE_RELEASED = "QuarantineReleased"
     COMPONENT_REVERTED = "ComponentReverted"
     REPROCESSING_STARTED = "ReprocessingStarted"
+    JOB_SUSPENDED = "JobSuspended"
     VALIDATION_PASSED = "ValidationPassed"
     VALIDATION_FAILED = "ValidationFailed"
     VALIDATION_UNKNOWN = "ValidationUnknown"

@@ -93,6 +93,12 @@ EVENTS: Final[Mapping[Reason, EventKind]] = MappingProxyType(
             "Reprocess",
             _REVERTING,
         ),
+        Reason.JOB_SUSPENDED: EventKind(
+            "A Job that the Rollback had started and that nobody waits for any more is suspended.",
+            "Reprocess",
+            _REVERTING,
+            True,
+        ),
         Reason.VALIDATION_PASSED: EventKind("Every probe passed for long enough.", "Validate", _ROLLING_BACK),
         Reason.VALIDATION_FAILED: EventKind("A probe failed.", "Validate", _ROLLING_BACK, True),
         Reason.ROLLBACK_HALTED: EventKind(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
-from model_rollback.api.group import ANNOTATION_ROLLBACK, API_VERSION
+from model_rollback.api.group import ANNOTATION_ROLLBACK, ANNOTATION_SUSPENDED, API_VERSION
 
 _VERSION: Final = "MODEL_ROLLBACK_VERSION"
 _KEPT_FOR: Final = timedelta(hours=1)
@@ -81,6 +81,21 @@ def is_ours(job: Mapping[str, Any], rollback: str) -> bool:
     """Whether it was made for that Rollback."""
     annotations = job["metadata"].get("annotations") or {}
     return bool(annotations.get(ANNOTATION_ROLLBACK) == rollback)
+
+
+def is_suspended(job: Mapping[str, Any]) -> bool:
+    """Whether its pods are ended, by us or by others; setting `suspend` to false would let it go on."""
+    return bool(job["spec"].get("suspend"))
+
+
+def suspension(job: Mapping[str, Any], why: str) -> list[dict[str, Any]]:
+    """The JSON Patch that ends the pods of this Job and keeps it, with the reason."""
+    annotations = {**(job["metadata"].get("annotations") or {}), ANNOTATION_SUSPENDED: why}
+    return [
+        {"op": "test", "path": "/metadata/uid", "value": job["metadata"]["uid"]},
+        {"op": "add", "path": "/metadata/annotations", "value": annotations},
+        {"op": "add", "path": "/spec/suspend", "value": True},
+    ]
 
 
 def from_template(

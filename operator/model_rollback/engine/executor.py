@@ -191,7 +191,14 @@ class Executor:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
         if run is not None:
+            await self._stop_jobs(run, "the ModelDeployment was deleted")
             await self._abandon(run.rollback, "The ModelDeployment was deleted.")
+
+    async def _stop_jobs(self, run: RollbackRun, why: str) -> None:
+        try:
+            await run.stop_jobs(why)
+        except ClusterError as error:
+            log.warning("jobs not stopped", rollback=run.name, error=str(error))
 
     def _launch(self, key: Key, system: SystemEntry, name: str, run: RollbackRun | None = None) -> None:
         if run is not None:
@@ -248,6 +255,7 @@ class Executor:
     async def _let_go(self, system: SystemEntry, run: RollbackRun) -> None:
         """The Rollback object, or the ModelDeployment, was deleted while it ran."""
         now = self._world.clock.now()
+        await self._stop_jobs(run, "its Rollback was deleted")
         try:
             policy = self._policy_of(run.rollback)
             if policy is not None:

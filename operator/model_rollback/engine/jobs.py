@@ -7,9 +7,17 @@ from typing import Any
 from model_rollback.api.reasons import Reason
 from model_rollback.api.v1alpha1.probe import JobProbe
 from model_rollback.api.v1alpha1.rollback_record import Procedure, Step
-from model_rollback.core.jobs import from_cron_job, from_template, is_ours, job_name, state_of
+from model_rollback.core.jobs import (
+    from_cron_job,
+    from_template,
+    is_ours,
+    is_suspended,
+    job_name,
+    state_of,
+    suspension,
+)
 from model_rollback.engine.steps import Outcome, Progress, failed, failure, or_timed_out
-from model_rollback.errors import ClusterError, Conflict, NotFound
+from model_rollback.errors import ClusterError, Conflict, NotFound, Unavailable
 from model_rollback.ports import Clock, Object, ObjectRef, Objects
 
 _POLL = timedelta(seconds=2)
@@ -58,6 +66,36 @@ class JobRunner:
 
         return await self._advance(step, self._ref(step, step.name), body, procedure)
 
+    async def stop(self, step: Step, base: str, why: str) -> str:
+        """Suspends the Job of a step that nobody waits for any more; what became of it, empty when nothing of it runs.
+
+        Its pods end and the Job stays, with the reason on it: what is half built is not built on unasked, and nobody
+        has lost what a person may still want to look at or let go on.
+
+        Args:
+            base: what the Job is named after, as when it was made.
+
+        Raises:
+            Unavailable: try again; doing it twice does no harm.
+        """
+        return await self._stop(self._ref(step, base), why)
+
+    async def _stop(self, ref: ObjectRef, why: str) -> str:
+        try:
+            job = await self._reader.get(ref)
+            state = state_of(job)
+            if not is_ours(job, self._rollback) or state.complete or state.failed:
+                return ""
+            if not is_suspended(job):
+                await self._writer.patch_json(ref, suspension(job, why))
+        except NotFound:
+            return ""
+        except Unavailable:
+            raise
+        except ClusterError as error:
+            return f"Job {ref.name} runs on: it cannot be suspended: {error}"
+        return f"Job {ref.name} is suspended"
+
     def _body(self, job: JobProbe, name: str, version: str) -> Object:
         return from_template(
             job.template, name, self._rollback, self._uid, limit=job.timeout, version=version
@@ -69,9 +107,12 @@ class JobRunner:
             return Progress(Outcome.CHANGED, began)
         try:
             progress = await self._move(step, ref, body)
+            late = or_timed_out(step, procedure, progress, self._clock.now())
+            if late.reason is Reason.STEP_TIMED_OUT:
+                late = failed(late.reason, f"{late.message}. {await self._stop(ref, late.message)}")
         except ClusterError as error:
-            progress = failure(error)
-        return or_timed_out(step, procedure, progress, self._clock.now())
+            return or_timed_out(step, procedure, failure(error), self._clock.now())
+        return late
 
     async def _move(self, step: Step, ref: ObjectRef, body: Body) -> Progress:
         try:

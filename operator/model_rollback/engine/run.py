@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 import structlog
@@ -22,6 +23,7 @@ from model_rollback.engine.closing import from_to, tell_result
 from model_rollback.engine.context import Context, Pause, World
 from model_rollback.engine.preflight import Preflight
 from model_rollback.engine.reverting import Reverting
+from model_rollback.engine.stopping import stop_jobs
 from model_rollback.engine.store import RollbackEntry, SystemEntry
 from model_rollback.engine.validating import Validating
 from model_rollback.engine.wakeups import wait_until
@@ -29,6 +31,7 @@ from model_rollback.errors import ClusterError, NotFound, Unavailable
 
 log = structlog.get_logger(__name__)
 
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 _RETRY = timedelta(seconds=2)
 _RETRY_MAX = timedelta(seconds=30)
 
@@ -75,6 +78,10 @@ class RollbackRun:
         """The Rollback object was deleted."""
         self._vanished = True
         self.woken.set()
+
+    async def stop_jobs(self, why: str) -> None:
+        """Ends what it has started and nobody will wait for; raises Unavailable."""
+        await stop_jobs(self._c, why)
 
     async def run(self) -> None:
         """Until the lock is cleared. Errors of the API server are waited out.
@@ -190,13 +197,16 @@ class RollbackRun:
         if wanted is None:
             return False
 
-        refused = ""
+        refused, stopped = "", _NOTHING
+        if wanted == "Abort" and not machine.refusal(c.status, wanted, spec.on_abort):
+            # Before the record says so: until it does, whoever comes after a crash stops them anew.
+            stopped = await stop_jobs(c, "a person said Abort")
 
         def heed(status: RollbackStatus) -> RollbackStatus:
             nonlocal refused
             heeded = machine.heed(status, wanted, spec.intent_at, spec.on_abort, at=c.now())
             refused = heeded.refused
-            return heeded.status
+            return heeded.status if refused else machine.stopped(heeded.status, stopped)
 
         halted = self.phase is Phase.HALTED
         await c.write(heed)
@@ -222,6 +232,7 @@ class RollbackRun:
                         episode=c.system.status.episode,
                         finished_at=finished_at,
                     )
+            await stop_jobs(c, f"the Rollback has ended as {c.status.result}")
             await c.world.look_at_targets((c.system.ref.namespace, c.system.ref.name))
             with contextlib.suppress(NotFound):
                 await lock.release(c.world.objects, c.system, c.rollback, finished_at=finished_at)

@@ -31,7 +31,7 @@ class KeptObjects:
         if (ref.kind, ref.name) in self.kept:
             raise Conflict(f"{ref} exists")
         if not dry_run:
-            self.kept[ref.kind, ref.name] = copy.deepcopy(dict(body))
+            self.kept[ref.kind, ref.name] = _with_uid(body)
             self._stored(f"create {ref.kind}")
         return body
 
@@ -72,6 +72,12 @@ class KeptObjects:
         if self.lost is not None:
             lost, self.lost = self.lost, None
             raise lost
+
+
+def _with_uid(body: Object) -> dict[str, Any]:
+    made = copy.deepcopy(dict(body))
+    made["metadata"].setdefault("uid", f"uid-of-{made['metadata']['name']}")
+    return made
 
 
 def _apply(obj: dict[str, Any], operation: Any) -> None:

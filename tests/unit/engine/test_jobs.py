@@ -47,6 +47,10 @@ class Played:
             self.step = self.step.model_copy(update=made.changes)
         return made
 
+    async def stop(self, why: str):
+        runner = JobRunner(self.objects, self.objects, self.clock, "shop", "rb", "uid-rb")
+        return await runner.stop(self.step, REF.name, why)
+
     async def begun(self):
         """The Job is there and runs."""
         for _ in range(3):
@@ -124,6 +128,39 @@ async def test_a_job_has_its_own_time():
     made = await played.move()
 
     assert (made.outcome, made.reason) == (Outcome.FAILED, Reason.STEP_TIMED_OUT)
+    assert made.message.endswith(f"Job {NAME} is suspended"), "a repeat shall not run beside it"
+    assert played.objects.kept["Job", NAME]["spec"]["suspend"] is True
+
+
+async def test_a_job_that_is_stopped_is_suspended_once_and_kept_with_the_reason():
+    played = await Played(KeptObjects(CRON_JOB)).begun()
+
+    said = [await played.stop("a person said Abort") for _ in range(2)]
+
+    assert said == [f"Job {NAME} is suspended"] * 2
+    job = played.objects.kept["Job", NAME]
+    assert (job["spec"]["suspend"], played.objects.writes) == (True, ["create Job", "patch Job"])
+    assert job["metadata"]["annotations"]["modelrollback.dev/suspended"] == "a person said Abort"
+    assert job["metadata"]["annotations"]["modelrollback.dev/rollback"] == "rb"
+
+
+async def test_a_job_that_has_ended_or_is_gone_is_left_alone():
+    played = await Played(KeptObjects(CRON_JOB)).begun()
+    played.end("Complete")
+    assert await played.stop("a person said Abort") == ""
+    del played.objects.kept["Job", NAME]
+
+    assert await played.stop("a person said Abort") == ""
+    assert played.objects.writes == ["create Job"]
+
+
+async def test_a_job_that_may_not_be_suspended_is_named():
+    played = await Played(KeptObjects(CRON_JOB)).begun()
+    played.objects.faults = [Forbidden("may not patch jobs")]
+
+    said = await played.stop("a person said Abort")
+
+    assert said == f"Job {NAME} runs on: it cannot be suspended: may not patch jobs"
 
 
 async def test_a_job_that_vanished_is_not_run_again():

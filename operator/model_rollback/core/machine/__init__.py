@@ -31,7 +31,7 @@ from model_rollback.core.machine.leaving import (
     superseded,
 )
 from model_rollback.core.machine.table import TRANSITIONS, Cause, Change, IllegalTransition, Phase, phase_of
-from model_rollback.core.machine.words import attempt_of, current_steps, describe_current, half
+from model_rollback.core.machine.words import attempt_of, current_steps, describe_current, half, stopped
 
 __all__ = [
     "TRANSITIONS",
@@ -62,6 +62,7 @@ __all__ = [
     "restored",
     "resume",
     "startable",
+    "stopped",
     "superseded",
     "tried",
     "validated",

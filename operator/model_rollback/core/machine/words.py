@@ -1,5 +1,6 @@
 """Where a Rollback stands, in words and as conditions: nothing is left half done without being said."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -79,6 +80,14 @@ def _some(names: list[str]) -> str:
     """At most two names and how many more, so that a column of a terminal holds it."""
     more = f" and {len(names) - 2} more" if len(names) > 2 else ""
     return ", ".join(names[:2]) + more
+
+
+def stopped(status: RollbackStatus, told: Mapping[str, str]) -> RollbackStatus:
+    """The status with what became of the Jobs of these steps."""
+    steps = tuple(
+        s.model_copy(update={"message": told[s.name][:1024]}) if s.name in told else s for s in status.steps
+    )
+    return status.model_copy(update={"steps": steps})
 
 
 def half(status: RollbackStatus) -> str:
