@@ -15,6 +15,7 @@ from model_rollback.adapters.connection import CONNECT_TIMEOUT, TOTAL_TIMEOUT, C
 from model_rollback.adapters.events import EventRecorder
 from model_rollback.adapters.http import Endpoint
 from model_rollback.adapters.lease import ClusterLease
+from model_rollback.adapters.lists import ClusterLists
 from model_rollback.adapters.metrics import PrometheusSource
 from model_rollback.adapters.objects import ClusterObjects, Paths
 from model_rollback.adapters.pods import ClusterPods
@@ -131,6 +132,7 @@ class App:
                 ),
                 logs=ClusterPodLogs(connection, paths),
                 pods=ClusterPods(connection, paths),
+                lists=ClusterLists(connection, paths),
                 recorder=recorder,
                 clock=self._clock,
                 elected=elected,

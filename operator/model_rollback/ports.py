@@ -179,6 +179,15 @@ class Objects(Protocol):
         """Deletes the object of that uid; one that is gone, or is another one by now, is left alone."""
 
 
+class Lists(Protocol):
+    """Lists one kind in one namespace."""
+
+    async def list(
+        self, api_version: str, kind: str, namespace: str, labels: Mapping[str, str]
+    ) -> Sequence[Object]:
+        """All objects that have those labels, as they are now. Raises the subclasses of `ClusterError`."""
+
+
 class Watches(Protocol):
     """Lists and watches one kind."""
 

@@ -49,10 +49,7 @@ def test_a_mixed_rollout_is_no_version_and_both_go_back_in_order(pair: World, au
     pair.wait_for_record("v13")
     assert pair.history() == ["v13", "v12"]
     revisions = {v["revision"]: v["version"] for v in pair.status()["history"]}
-    kept = pair.kubectl.json(
-        "get", "controllerrevisions", "-lmodelrollback.dev/model-deployment", namespace=pair.namespace
-    )["items"]
-    assert {r["metadata"]["name"]: r["data"]["version"] for r in kept} == revisions
+    assert _kept(pair) == revisions
 
     pair.kubectl(
         *("patch", "deployment", "recommender", "--type=merge"),
@@ -103,6 +100,26 @@ def test_a_restart_is_no_new_version(protected: World) -> None:
     assert [a["manager"] for v in protected.status()["history"] for a in v["changedBy"]] == [
         "kubectl-client-side-apply"
     ] * 2
+
+    # Two are kept; of the third nothing is left behind.
+    protected.patch("modeldeployment", {"versioning": {"historyLimit": 2}})
+    protected.deploy("v14")
+    protected.wait_for_record("v14")
+    history = protected.status()["history"]
+    assert len(history) == 2
+    wait_until(
+        lambda: _kept(protected),
+        30,
+        accept=lambda kept: set(kept) == {v["revision"] for v in history},
+        describe="the ControllerRevision of the version that fell out of the history to be deleted",
+    )
+
+
+def _kept(world: World) -> dict[str, str]:
+    """The ControllerRevisions of ModelDeployments, and the version that each keeps."""
+    selector = "-lmodelrollback.dev/model-deployment"
+    kept = world.kubectl.json("get", "controllerrevisions", selector, namespace=world.namespace)["items"]
+    return {r["metadata"]["name"]: r["data"]["version"] for r in kept}
 
 
 def _time(text: str) -> datetime:

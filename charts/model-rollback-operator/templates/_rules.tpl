@@ -60,9 +60,10 @@ rbac.secrets says so, neither read nor write Secrets.
 {{- end }}
 # engine/revisions: pod templates of recorded versions are kept in ControllerRevisions, so that a pruned ReplicaSet
 # loses nothing. Garbage collection deletes them with their ModelDeployment
+# engine/pruning: those that neither a history nor a Rollback names any more are deleted
 - apiGroups: [apps]
   resources: [controllerrevisions]
-  verbs: [get, create]
+  verbs: [get, list, create, delete]
 # adapters/probes/services: an http probe goes where the API server says that the Service is
 - apiGroups: [""]
   resources: [services]

@@ -24,6 +24,7 @@ from model_rollback.core.pins import Values, show_all, version_digest
 from model_rollback.engine import revisions
 from model_rollback.engine.announcer import Announcer
 from model_rollback.engine.held import write_status
+from model_rollback.engine.pruning import Pruning
 from model_rollback.engine.reading import pins_of, read_targets
 from model_rollback.engine.store import SystemEntry
 from model_rollback.errors import Forbidden, NotFound, Refused
@@ -38,11 +39,18 @@ class Recording:
     """Records the live versions of ModelDeployments."""
 
     def __init__(
-        self, objects: Objects, pods: Pods, announcer: Announcer, clock: Clock, look: Refresh
+        self,
+        objects: Objects,
+        pods: Pods,
+        pruning: Pruning,
+        announcer: Announcer,
+        clock: Clock,
+        look: Refresh,
     ) -> None:
         """`look`: the status with what follows from the targets as last seen."""
         self._objects = objects
         self._pods = pods
+        self._pruning = pruning
         self._announcer = announcer
         self._clock = clock
         self._look = look
@@ -106,7 +114,10 @@ class Recording:
             status = _recorded(spec, entry, moved_on(old), revision, by, seen, before, now)
             return self._look(entry, moves.with_images(status, seen, read_at))
 
+        names = {v.revision for v in entry.status.history}
         await write_status(self._objects, entry, change)
+        if names - {v.revision for v in entry.status.history}:
+            await self._pruning.prune(entry)
         if before is not None:
             entry.health = HealthClock()
             said = moves.move_in_words(entry.status)

@@ -16,10 +16,10 @@ from model_rollback.core.confidential import Confidential
 from model_rollback.core.pins import Values, digest, show_all, version_digest
 from model_rollback.engine.held import Held
 from model_rollback.errors import Conflict, NotFound
-from model_rollback.ports import ObjectRef, Objects
+from model_rollback.ports import Object, ObjectRef, Objects
 
-_KIND: Final = "ControllerRevision"
-_API: Final = "apps/v1"
+KIND: Final = "ControllerRevision"
+API: Final = "apps/v1"
 _SECRET_TYPE: Final = f"{GROUP}/version"
 
 
@@ -59,7 +59,7 @@ async def keep(objects: Objects, owner: Held[Any], version: str, values: Values)
         },
     }
     with contextlib.suppress(Conflict):
-        await objects.create(ObjectRef(_API, _KIND, owner.ref.namespace, name), body)
+        await objects.create(ObjectRef(API, KIND, owner.ref.namespace, name), body)
     return name
 
 
@@ -101,7 +101,7 @@ async def load(objects: Objects, namespace: str, name: str) -> Values:
         NotFound: somebody deleted it, or what it keeps in a Secret.
         ClusterError: it could not be read.
     """
-    body = await objects.get(ObjectRef(_API, _KIND, namespace, name))
+    body = await objects.get(ObjectRef(API, KIND, namespace, name))
     values: dict[str, dict[str, Any]] = {c: dict(pins) for c, pins in body["data"]["values"].items()}
     hidden = body["data"].get("hidden") or ()
     if not hidden:
@@ -115,3 +115,22 @@ async def load(objects: Objects, namespace: str, name: str) -> Values:
             raise NotFound(f"Secret {namespace}/{name} does not keep {component}.{pin} any more") from None
         values.setdefault(component, {})[pin] = Confidential(value, entry["salt"])
     return values
+
+
+async def discard(objects: Objects, revision: Object) -> None:
+    """Deletes a kept version. Its Secret is handed over to it first: garbage collection deletes the two together.
+
+    Raises:
+        ClusterError: it could not be deleted, or not yet.
+    """
+    metadata = revision["metadata"]
+    namespace, name = metadata["namespace"], metadata["name"]
+    if (revision.get("data") or {}).get("hidden"):
+        owner = {"apiVersion": API, "kind": KIND, "name": name, "uid": metadata["uid"]}
+        operations: list[dict[str, Any]] = [
+            {"op": "test", "path": "/type", "value": _SECRET_TYPE},
+            {"op": "replace", "path": "/metadata/ownerReferences", "value": [owner]},
+        ]
+        with contextlib.suppress(NotFound):
+            await objects.patch_json(ObjectRef("v1", "Secret", namespace, name), operations)
+    await objects.delete(ObjectRef(API, KIND, namespace, name), metadata["uid"])

@@ -14,6 +14,7 @@ from model_rollback.engine.census import take_census
 from model_rollback.engine.context import World
 from model_rollback.engine.evaluator import Evaluator
 from model_rollback.engine.executor import Executor
+from model_rollback.engine.pruning import Pruning
 from model_rollback.engine.requests import Requests
 from model_rollback.engine.retention import Retention
 from model_rollback.engine.scheduler import Scheduler
@@ -26,6 +27,7 @@ from model_rollback.errors import ClusterError
 from model_rollback.ports import (
     Clock,
     HttpProbes,
+    Lists,
     MetricsSource,
     Object,
     ObjectRef,
@@ -57,6 +59,7 @@ class Runtime:
         http: HttpProbes,
         logs: PodLogs,
         pods: Pods,
+        lists: Lists,
         recorder: Recorder,
         clock: Clock,
         elected: Callable[[], Awaitable[int]],
@@ -89,7 +92,10 @@ class Runtime:
         self.executor = Executor(self._world)
         self.requests = Requests(self._world, self.executor)
         self._retention = Retention(self.store, objects)
-        tracker = Tracker(self.store, objects, pods, self.targets, self._wakeups, announcer, clock)
+        self._pruning = Pruning(objects, lists)
+        tracker = Tracker(
+            self.store, objects, pods, self._pruning, self.targets, self._wakeups, announcer, clock
+        )
         self._tracker = tracker
         self._evaluator = Evaluator(
             self.store, objects, self.targets, tracker, announcer, self.executor, self._introduce, sources
@@ -173,11 +179,19 @@ class Runtime:
             self.executor.gone(body)
             self.requests.gone(body)
             self._retention.gone(body)
+            self._spawn(self._prune(body))
         elif not self.executor.offer(body) and self.requests.concerns(body):
             self._spawn(self.requests.look(body))
         too_many = None if deleted else self._retention.seen(body)
         if too_many is not None and self._leads:
             self._spawn(self._retention.prune(too_many))
+
+    async def _prune(self, rollback: Object) -> None:
+        """What only a deleted Rollback needed goes with it."""
+        reference = (rollback.get("spec") or {}).get("modelDeploymentRef") or {}
+        system = self.store.systems.get((rollback["metadata"]["namespace"], str(reference.get("name", ""))))
+        if system is not None:
+            await self._pruning.prune(system)
 
     async def _reconsider(self, ref: ObjectRef) -> None:
         """Looks again at a Rollback that has changed while its run ended."""

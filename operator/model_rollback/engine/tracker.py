@@ -11,6 +11,7 @@ from model_rollback.core import quarantine, versions
 from model_rollback.core.system import EXTERNALLY_MANAGED, with_conditions
 from model_rollback.engine.announcer import Announcer
 from model_rollback.engine.held import write_status
+from model_rollback.engine.pruning import Pruning
 from model_rollback.engine.recording import Recording
 from model_rollback.engine.store import Key, Store, SystemEntry
 from model_rollback.engine.targets import TargetWatcher
@@ -35,6 +36,7 @@ class Tracker:
         store: Store,
         objects: Objects,
         pods: Pods,
+        pruning: Pruning,
         targets: TargetWatcher,
         wakeups: Wakeups[Key],
         announcer: Announcer,
@@ -46,7 +48,7 @@ class Tracker:
         self._targets = targets
         self._wakeups = wakeups
         self._clock = clock
-        self._recording = Recording(objects, pods, announcer, clock, self._look)
+        self._recording = Recording(objects, pods, pruning, announcer, clock, self._look)
 
     async def run(self) -> None:
         """Endless; an error of one ModelDeployment delays that one only."""
