@@ -127,16 +127,28 @@ class Clock(Protocol):
 
 
 class MetricsSource(Protocol):
-    """One Prometheus."""
+    """One Prometheus.
 
-    async def query(self, text: str, at: datetime) -> Answer:
+    Every question has the source's own time-out. `within` bounds the whole of it as well, and so does the wait until
+    it is this question's turn; without it that wait has no bound.
+    """
+
+    async def query(self, text: str, at: datetime, *, within: timedelta | None = None) -> Answer:
         """Evaluates `text` at `at`.
 
         Raises:
             MetricsError: no answer, or none that may be believed.
         """
 
-    async def query_range(self, text: str, start: datetime, end: datetime, step: timedelta) -> RangeAnswer:
+    async def query_range(
+        self,
+        text: str,
+        start: datetime,
+        end: datetime,
+        step: timedelta,
+        *,
+        within: timedelta | None = None,
+    ) -> RangeAnswer:
         """Evaluates `text` at `start`, `start + step`, … up to and with `end`; as many requests as that takes.
 
         Raises:
@@ -144,7 +156,7 @@ class MetricsSource(Protocol):
             ValueError: `step` is below a millisecond, or `end` before `start`.
         """
 
-    async def alert_rules(self) -> Answer:
+    async def alert_rules(self, *, within: timedelta | None = None) -> Answer:
         """The alerting rules that it evaluates, at most a minute old: one sample for each, of value 1.
 
         Labels: `alertname`, and `health` as Prometheus has it: `ok`, `err` or `unknown`.

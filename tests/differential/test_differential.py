@@ -51,11 +51,11 @@ class Unreliable(PrometheusSource):
         self.asked = 0
         self.tick = 0
 
-    async def query(self, text, at):
+    async def query(self, text, at, *, within=None):
         self.asked += 1
         if self.tick in FAILING.get(text, ()):
             raise MetricsError("timeout", "no answer in time")
-        return await super().query(text, at)
+        return await super().query(text, at, within=within)
 
 
 def write(prometheus: Prometheus, series: list[Series]) -> None:

@@ -17,6 +17,9 @@ from tests.support.relay import Relay, asked, cut_off, hang_up, pass_on
 Fault = Callable[[str, str], int | None]
 """(method, path with query) → the status to answer with; 0 hangs up without an answer; None forwards."""
 
+HANG = -1
+"""A status of a Fault: the request is taken and never answered."""
+
 
 class Gateway:
     """Passes everything on, streams as they come, except what falls under the fault of the moment."""
@@ -38,6 +41,10 @@ class Gateway:
     def cut(self) -> None:
         """Nobody gets through any more."""
         self.fail(lambda _method, _target: 0)
+
+    def hang(self) -> None:
+        """Whoever asks from now on waits for ever, unless it hangs up itself."""
+        self.fail(lambda _method, _target: HANG)
 
     def mend(self) -> None:
         """Everything gets through again."""
@@ -66,6 +73,8 @@ class Gateway:
         method, target = request.method, request.path_qs
         transport = request.transport
         status = self._fault(method, target)
+        if status == HANG:
+            await asyncio.Event().wait()
         if status == 0 or not isinstance(transport, asyncio.Transport):
             hang_up(request)
             return web.Response(status=500)

@@ -34,7 +34,9 @@ async def _learn(url: str) -> timedelta:
     source = PrometheusSource(SourceConfig(url=url))
     moved = asyncio.Event()
     phasing = Phasing(
-        lambda name, question, tick: ask({"default": source}, name, question, tick), SystemClock(), moved.set
+        lambda group, question, tick: ask({"default": source}, group[0], question, tick),
+        SystemClock(),
+        moved.set,
     )
     group = ("default", INTERVAL)
     try:

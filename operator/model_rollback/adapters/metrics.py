@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from time import monotonic
 from typing import Any, Final, Literal, TypedDict, TypeVar
 from urllib.parse import urlsplit, urlunsplit
@@ -43,7 +44,9 @@ _CHUNK: Final = 64 * 1024
 _RULES_KEPT: Final = 60.0
 """Seconds for which the list of alerting rules is believed."""
 _GRACE: Final = 1.0
-"""Seconds after a source's own time-out in which its thread may still report what happened."""
+"""Seconds after a question's time is over in which its thread may still report what happened."""
+_GRACE_SHARE: Final = 0.05
+"""The same as a share of that time, for short ones: the asker has something else to do then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +77,26 @@ class SourceConfig:
 
 @dataclass(slots=True)
 class _Call:
-    """One request under way. `deadline` on the monotonic clock; `size`: bytes of the decoded answer."""
+    """One request under way. `timeout` in seconds, `deadline` on the monotonic clock; `size`: of the decoded answer."""
 
+    timeout: float
     deadline: float
     max_bytes: int
     payload: Any = None
     size: int = 0
+
+
+class _Patience:
+    """How long a question is waited for, all told; `within` None: as long as it takes."""
+
+    def __init__(self, within: timedelta | None) -> None:
+        self.within = within
+        self._until = None if within is None else monotonic() + within.total_seconds()
+
+    @property
+    def left(self) -> float | None:
+        """Seconds."""
+        return None if self._until is None else max(0.001, self._until - monotonic())
 
 
 class _Limits(TypedDict):
@@ -111,86 +128,104 @@ class PrometheusSource:
             timeout=config.timeout,
         )
 
-    async def query(self, text: str, at: datetime) -> Answer:
+    async def query(self, text: str, at: datetime, *, within: timedelta | None = None) -> Answer:
         """See `ports.MetricsSource`. Waits for a free slot first; the time-out runs from then on."""
-        return await self._in_thread(self._ask, text, at)
+        return await self._in_thread(_Patience(within), self._ask, text, at)
 
-    async def query_range(self, text: str, start: datetime, end: datetime, step: timedelta) -> RangeAnswer:
+    async def query_range(
+        self,
+        text: str,
+        start: datetime,
+        end: datetime,
+        step: timedelta,
+        *,
+        within: timedelta | None = None,
+    ) -> RangeAnswer:
         """See `ports.MetricsSource`. Requests follow each other, so that a long range takes one slot at a time.
 
         Each request has the time-out for itself; `max_bytes` holds for all of them together.
         """
         parts: list[RangeAnswer] = []
         left = self._config.max_bytes
+        patience = _Patience(within)
         for moments in split_range(start, end, step):
-            part, size = await self._in_thread(self._ask_range, text, moments, step, left)
+            part, size = await self._in_thread(patience, self._ask_range, text, moments, step, left)
             parts.append(part)
             left -= size
         return join_ranges(parts, max_series=self._config.max_series)
 
-    async def alert_rules(self) -> Answer:
+    async def alert_rules(self, *, within: timedelta | None = None) -> Answer:
         """See `ports.MetricsSource`. Rules seldom change, and their list can be long: it is asked for once a minute."""
         if self._rules is None or monotonic() - self._rules[0] > _RULES_KEPT:
-            self._rules = (monotonic(), await self._in_thread(self._ask_rules))
+            self._rules = (monotonic(), await self._in_thread(_Patience(within), self._ask_rules))
         return self._rules[1]
 
-    async def _in_thread(self, work: Callable[..., _T], *arguments: Any) -> _T:
-        async with self._slots:
-            loop = asyncio.get_running_loop()
-            under_way = loop.run_in_executor(self._pool, work, *arguments)
-            try:
-                return await asyncio.wait_for(under_way, self._config.timeout + _GRACE)
-            except TimeoutError as error:
-                raise self._timeout() from error
+    async def _in_thread(self, patience: _Patience, work: Callable[..., _T], *arguments: Any) -> _T:
+        """`work` gets its seconds first: it ends by itself then, so that a question given up holds no slot."""
+        try:
+            async with asyncio.timeout(patience.left):
+                await self._slots.acquire()
+        except TimeoutError:
+            raise self._late(patience) from None
+        try:
+            timeout = min(self._config.timeout, patience.left or math.inf)
+            under_way = asyncio.get_running_loop().run_in_executor(self._pool, work, timeout, *arguments)
+            grace = _GRACE if patience.within is None else min(_GRACE, _GRACE_SHARE * timeout)
+            return await asyncio.wait_for(under_way, timeout + grace)
+        except TimeoutError as error:
+            raise self._timeout(timeout) from error
+        finally:
+            self._slots.release()
 
     def close(self) -> None:
         """Lets threads under way run into their time-outs; new queries fail."""
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._client.close()
 
-    def _ask(self, text: str, at: datetime) -> Answer:
-        with self._call(self._config.max_bytes) as call:
-            self._client.custom_query(text, params=self._parameters(time=at))
+    def _ask(self, timeout: float, text: str, at: datetime) -> Answer:
+        with self._call(timeout, self._config.max_bytes) as call:
+            self._client.custom_query(text, params=self._parameters(timeout, time=at), timeout=timeout)
             return parse_answer(call.payload, **self._limits)
 
-    def _ask_rules(self) -> Answer:
-        with self._call(self._config.max_bytes) as call:
+    def _ask_rules(self, timeout: float) -> Answer:
+        with self._call(timeout, self._config.max_bytes) as call:
             self._http.get(
                 f"{self._url}/api/v1/rules",
                 params={"type": "alert", "exclude_alerts": "true"},
                 headers=dict(self._config.headers),
                 auth=self._auth(),
-                timeout=self._config.timeout,
+                timeout=timeout,
             )
             return parse_alert_rules(call.payload, **self._limits)
 
     def _ask_range(
-        self, text: str, moments: Sequence[datetime], step: timedelta, most: int
+        self, timeout: float, text: str, moments: Sequence[datetime], step: timedelta, most: int
     ) -> tuple[RangeAnswer, int]:
-        with self._call(most) as call:
+        with self._call(timeout, most) as call:
             first, last = moments[0], moments[-1]
             # The library rounds start and end to whole seconds; named in `params`, they stay as they are.
-            params = self._parameters(start=first, end=last)
-            self._client.custom_query_range(text, first, last, f"{step.total_seconds():.3f}", params=params)
+            params = self._parameters(timeout, start=first, end=last)
+            width = f"{step.total_seconds():.3f}"
+            self._client.custom_query_range(text, first, last, width, params=params, timeout=timeout)
             return parse_range_answer(call.payload, moments, **self._limits), call.size
 
     @contextlib.contextmanager
-    def _call(self, max_bytes: int) -> Iterator[_Call]:
+    def _call(self, timeout: float, max_bytes: int) -> Iterator[_Call]:
         """One request of this thread: what the hook leaves of its answer, and every failure as a MetricsError."""
-        self._here.call = call = _Call(monotonic() + self._config.timeout, max_bytes)
+        self._here.call = call = _Call(timeout, monotonic() + timeout, max_bytes)
         try:
             yield call
         except MetricsError as error:
             raise MetricsError(error.kind, self._redact.text(str(error))) from None
         except Exception as error:  # noqa: BLE001 - whatever the libraries raise, the answer is not to be believed
-            raise self._translate(error) from None
+            raise self._translate(error, timeout) from None
         finally:
             self._here.call = None
 
-    def _parameters(self, **moments: datetime) -> dict[str, str]:
+    def _parameters(self, timeout: float, **moments: datetime) -> dict[str, str]:
         return {
             **{name: f"{moment.timestamp():.3f}" for name, moment in moments.items()},
-            "timeout": f"{max(1, math.floor(self._config.timeout))}s",
+            "timeout": f"{max(1, math.floor(timeout))}s",
             # One more than allowed: so "exactly at the limit" and "cut off" can be told apart.
             "limit": str(self._config.max_series + 1),
             # Thanos knows the first, VictoriaMetrics the second; others pass over both.
@@ -205,9 +240,9 @@ class PrometheusSource:
             "max_series": self._config.max_series,
         }
 
-    def _translate(self, error: Exception) -> MetricsError:
+    def _translate(self, error: Exception, timeout: float) -> MetricsError:
         if isinstance(error, requests.Timeout) or _caused_by(error, ReadTimeoutError):
-            return self._timeout()
+            return self._timeout(timeout)
         if isinstance(error, requests.exceptions.SSLError):
             return self._error("unreachable", f"TLS to {self._url} failed: {_reason(error)}")
         if isinstance(error, requests.ConnectionError):
@@ -223,8 +258,15 @@ class PrometheusSource:
     def _error(self, kind: str, message: str) -> MetricsError:
         return MetricsError(kind, short(self._redact.text(message)))
 
-    def _timeout(self) -> MetricsError:
-        return self._error("timeout", f"{self._url} did not answer within {self._config.timeout:g} s")
+    def _timeout(self, seconds: float) -> MetricsError:
+        return self._error("timeout", f"{self._url} did not answer within {round(seconds, 1):g} s")
+
+    def _late(self, patience: _Patience) -> MetricsError:
+        seconds = (patience.within or timedelta()).total_seconds()
+        why = (
+            f"the {self._config.concurrency} queries that its concurrency allows were under way all the while"
+        )
+        return self._error("timeout", f"{self._url}: a query's turn did not come within {seconds:g} s; {why}")
 
     def _auth(self) -> AuthBase | None:
         if self._config.credentials is None:
@@ -268,7 +310,9 @@ class PrometheusSource:
                 f"{self._url} redirects to {response.headers.get('location', '')}: a login page? Name the final URL",
             )
         call: _Call = self._here.call
-        response.raw = _BoundedBody(response.raw, call.max_bytes, call.deadline, self._timeout)
+        response.raw = _BoundedBody(
+            response.raw, call.max_bytes, call.deadline, partial(self._timeout, call.timeout)
+        )
         call.size = len(response.content)
         # Before anything is read of it, cut short or kept: what a server quotes may end in a condition or in evidence.
         body = self._redact.data(response.content)

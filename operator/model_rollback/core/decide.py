@@ -95,26 +95,27 @@ def _is_said(o: Observation, before: RollbackPolicyStatus, start: Start) -> bool
 def _trigger_status(name: str, memory: TriggerMemory, before: RollbackPolicyStatus) -> TriggerStatus:
     """A new entry where the state changed; else the old one, so that an unchanged trigger costs no write."""
     old = next((t for t in before.triggers if t.name == name), None)
-    # Without data a time here means an open breach: that is how a restart tells it from a clock that was running.
+    # Two fields: so a restart tells a breach that is open without data from a clock that is held.
     breaching_since = memory.breaching_since if memory.open or memory.state == "Pending" else None
-    if old is not None and (old.state, old.consumed_by, old.episode, old.breaching_since is None) == (
-        memory.state,
-        memory.consumed_by,
-        memory.episode,
-        breaching_since is None,
-    ):
-        return old
-    return TriggerStatus(
+    new = TriggerStatus(
         name=name,
         state=memory.state,
         value=memory.value,
         observed_at=memory.observed_at,
         since=memory.since,
         breaching_since=breaching_since,
+        pending_since=memory.breaching_since if breaching_since is None else None,
         consumed_by=memory.consumed_by,
         episode=memory.episode,
         message=memory.message[:1024],
     )
+    return old if old is not None and _meaning(old) == _meaning(new) else new
+
+
+def _meaning(status: TriggerStatus) -> tuple[object, ...]:
+    """What makes two statuses of a trigger differ; the rest tells how it came to it."""
+    times = (status.breaching_since is None, status.pending_since is None)
+    return (status.state, status.consumed_by, status.episode, *times)
 
 
 def _breached(o: Observation) -> list[tuple[Trigger, TriggerMemory]]:
@@ -230,7 +231,8 @@ def _metrics_available(
             return say("MetricsAvailable", False, Reason.METRICS_UNAVAILABLE, known.message)
         others = o.blind_policies - 1
         if o.policy is not None and others > 0:
-            words += f"; {others} other policies on metricsSource {o.policy.metrics_source} cannot be measured either"
+            who = "one other policy" if others == 1 else f"{others} other policies"
+            words += f"; {who} on metricsSource {o.policy.metrics_source} cannot be measured either"
         return say("MetricsAvailable", False, Reason.METRICS_UNAVAILABLE, words)
     return say("MetricsAvailable", True, Reason.METRICS_AVAILABLE, "every trigger is measured")
 

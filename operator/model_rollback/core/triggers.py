@@ -28,7 +28,7 @@ class TriggerMemory:
         unbroken: whether the newest tick was bad, so that the time to the next bad one counts.
         sampled_at: the newest bad tick that rested on samples, and not on their absence.
         taken_at: when the samples were taken of the newest tick that rested on some and asked.
-        breaching_since: first bad tick of the running streak or breach.
+        breaching_since: first bad tick of the running streak or breach, or of one that a restart made forgotten.
         open: whether a breach is open: from Breached to Healthy, whatever could not be measured in between.
         consumed_by: the Rollback that this breach caused.
         episode: the ModelDeployment's episode all this belongs to.
@@ -212,7 +212,7 @@ def _breaching(
         judged_at=now,
         sampled_at=now if _rests_on_samples(measurement) else memory.sampled_at,
         unbroken=True,
-        breaching_since=memory.breaching_since or now,
+        breaching_since=(memory.breaching_since if memory.open or memory.streak else None) or now,
         open=fired,
     )
 
@@ -236,8 +236,16 @@ def is_open(status: TriggerStatus) -> bool:
     return status.breaching_since is not None and (status.state != "Pending" or status.consumed_by != "")
 
 
+def clock_began(status: TriggerStatus) -> datetime | None:
+    """When the clock began that ran, or was held, as the status was written; None when there was none."""
+    return None if is_open(status) else status.pending_since or status.breaching_since
+
+
 def restore(status: TriggerStatus, observed_at: datetime) -> TriggerMemory:
-    """The memory of a trigger after a restart: an open breach stays open, a running clock starts anew."""
+    """The memory of a trigger after a restart: an open breach stays open, a running clock starts anew.
+
+    When that clock began is kept until a tick is judged, so that it can still be rebuilt from history.
+    """
     still_open = is_open(status)
     return TriggerMemory(
         state="Healthy" if status.state == "Pending" else status.state,
@@ -245,7 +253,7 @@ def restore(status: TriggerStatus, observed_at: datetime) -> TriggerMemory:
         observed_at=observed_at,
         value=status.value,
         message=status.message,
-        breaching_since=status.breaching_since if still_open else None,
+        breaching_since=status.breaching_since if still_open else clock_began(status),
         open=still_open,
         consumed_by=status.consumed_by,
         episode=status.episode,
@@ -293,7 +301,12 @@ def consume_written(
         if status.state == "Healthy" and status.observed_at > found.observed_at:
             return status
         since = status.breaching_since or found.breaching_since
-        changes = {"consumed_by": rollback, "breaching_since": since, "episode": episode}
+        changes = {
+            "consumed_by": rollback,
+            "breaching_since": since,
+            "pending_since": None,
+            "episode": episode,
+        }
         return status.model_copy(update=changes)
 
     written = {t.name for t in triggers}

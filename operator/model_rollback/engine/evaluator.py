@@ -1,7 +1,6 @@
 """One policy at one tick: measure, remember, decide, and carry the decision out."""
 
-import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -10,9 +9,8 @@ import structlog
 
 from model_rollback.api.group import API_VERSION
 from model_rollback.api.reasons import Reason
-from model_rollback.api.types import format_duration
 from model_rollback.api.v1alpha1 import ModelDeploymentStatus, RollbackPolicyStatus
-from model_rollback.api.v1alpha1.trigger import Trigger, TriggerStatus
+from model_rollback.api.v1alpha1.trigger import Trigger
 from model_rollback.core import decide as deciding
 from model_rollback.core.brake import NO_BRAKE, Brake
 from model_rollback.core.comparison import in_words
@@ -21,18 +19,17 @@ from model_rollback.core.measure import Verdict, measure
 from model_rollback.core.plan import make_steps
 from model_rollback.core.questions import Answers, Questions, needs_target, questions_of
 from model_rollback.core.settling import settling
-from model_rollback.core.triggers import TriggerMemory, advance, consume, is_open, restore
+from model_rollback.core.triggers import TriggerMemory, advance, consume, restore
 from model_rollback.core.versions import find_recorded
 from model_rollback.engine import revisions
 from model_rollback.engine.announcer import Announcer
 from model_rollback.engine.calm import calm_of
 from model_rollback.engine.held import write_status
-from model_rollback.engine.replay import Replays, stretch
 from model_rollback.engine.store import Key, PolicyEntry, Store, SystemEntry
 from model_rollback.engine.targets import TargetWatcher
 from model_rollback.engine.tracker import Tracker
 from model_rollback.errors import ClusterError, NotFound
-from model_rollback.ports import MetricsSource, Object, ObjectRef, Objects
+from model_rollback.ports import Object, ObjectRef, Objects
 
 log = structlog.get_logger(__name__)
 
@@ -69,9 +66,7 @@ class Evaluator:
         announcer: Announcer,
         starter: Starter,
         introduce: Callable[[Object], SystemEntry],
-        sources: Mapping[str, MetricsSource],
     ) -> None:
-        self._sources = sources
         self._store = store
         self._objects = objects
         self._targets = targets
@@ -94,7 +89,7 @@ class Evaluator:
         relative = {t.name for t in triggers if needs_target(t)}
         if not running and not relative:
             return policy.questions
-        seen = self._target_seen(policy, now) if relative else None
+        seen = self.target_seen(policy, now) if relative else None
         return {
             t.name: questions_of(t, clock_runs=t.name in running, target_seen=seen)
             if t.name in running or t.name in relative
@@ -102,7 +97,7 @@ class Evaluator:
             for t in triggers
         }
 
-    def _target_seen(self, policy: PolicyEntry, now: datetime) -> datetime | None:
+    def target_seen(self, policy: PolicyEntry, now: datetime) -> datetime | None:
         """When the version that a breach would put back was last live."""
         system = self._store.systems.get(policy.system_key) if policy.system_key is not None else None
         if policy.spec is None or system is None or system.spec is None:
@@ -110,39 +105,6 @@ class Evaluator:
         target = self._observe(policy, system, Surroundings(), now).choice.candidate
         recorded = find_recorded(system.status, target.digest) if target is not None else None
         return recorded.last_seen if recorded is not None else None
-
-    async def recall(self, policies: Iterable[PolicyEntry], source: str, *, now: datetime) -> None:
-        """Rebuilds the clocks that were running when the process before ended. Raises nothing but cancellation."""
-        known = self._sources.get(source)
-        if known is None:
-            return
-        replays = Replays(known)
-        await asyncio.gather(
-            *(
-                self._recall(replays, policy, trigger, status, now)
-                for policy in policies
-                for trigger, status in _forgotten(policy)
-            )
-        )
-
-    async def _recall(
-        self, replays: Replays, policy: PolicyEntry, trigger: Trigger, status: TriggerStatus, now: datetime
-    ) -> None:
-        system = self._store.systems.get(policy.system_key) if policy.system_key is not None else None
-        if policy.spec is None or system is None or system.status.episode != status.episode:
-            return
-        past = stretch(status.breaching_since or now, now, policy.spec.interval)
-        seen = self._target_seen(policy, now) if needs_target(trigger) else None
-        memory = await replays.replay(trigger, past, episode=status.episode, target_seen=seen)
-        if memory is not None and trigger.name not in policy.memories:
-            policy.memories[trigger.name] = memory
-            log.info(
-                "clock rebuilt from history",
-                policy=str(policy.ref),
-                trigger=trigger.name,
-                state=memory.state,
-                clock=format_duration(memory.clock),
-            )
 
     async def evaluate(self, policy: PolicyEntry, answers: Answers, *, now: datetime) -> None:
         """One tick of one policy. Raises nothing but cancellation."""
@@ -338,15 +300,6 @@ def _explain(
         why=after.message,
         episode=after.episode,
     )
-
-
-def _forgotten(policy: PolicyEntry) -> list[tuple[Trigger, TriggerStatus]]:
-    """The triggers whose clock ran when their status was written, and of which nothing is remembered."""
-    triggers = policy.spec.triggers if policy.spec is not None else ()
-    if len(policy.memories) >= len(triggers):
-        return []
-    written = {t.name: t for t in policy.status.triggers if t.state == "Pending" and not is_open(t)}
-    return [(t, written[t.name]) for t in triggers if t.name in written and t.name not in policy.memories]
 
 
 def _is_breached(policy: PolicyEntry, now: datetime) -> bool:

@@ -13,8 +13,8 @@ from model_rollback.engine.store import Group
 from model_rollback.errors import MetricsError
 from model_rollback.ports import Answer, Clock
 
-Ask = Callable[[str, Question, datetime], Coroutine[Any, Any, Answer | MetricsError]]
-"""Asks a source one question of a tick."""
+Ask = Callable[[Group, Question, datetime], Coroutine[Any, Any, Answer | MetricsError]]
+"""Asks the source of a group one question of a tick."""
 
 _LABEL: Final = "age"
 _PRECISION: Final = "0.005"
@@ -65,19 +65,19 @@ class Phasing:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _look(self, group: Group, tick: datetime, queries: set[str]) -> None:
-        source, interval = group
+        interval = group[1]
         questions = _age_questions(queries)
-        first = again = await self._ages(source, questions, tick)
+        first = again = await self._ages(group, questions, tick)
         if first:
             await self._clock.sleep_until(self._clock.now() + min(_LATER, interval / 4))
-            again = await self._ages(source, questions, tick)
+            again = await self._ages(group, questions, tick)
         before = self.lock(group)
         after = self._locks[group] = learn(before, first, again, tick, interval)
         if after.offset != before.offset:
             self._changed()
 
-    async def _ages(self, source: str, questions: Iterable[Question], tick: datetime) -> list[Age]:
-        answers = await asyncio.gather(*(self._ask(source, question, tick) for question in questions))
+    async def _ages(self, group: Group, questions: Iterable[Question], tick: datetime) -> list[Age]:
+        answers = await asyncio.gather(*(self._ask(group, question, tick) for question in questions))
         if any(isinstance(answer, MetricsError) for answer in answers):
             return []
         return [age for answer in answers if isinstance(answer, Answer) for age in _read(answer)]

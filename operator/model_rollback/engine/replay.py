@@ -49,8 +49,10 @@ def stretch(since: datetime, now: datetime, interval: timedelta) -> Stretch:
 class Replays:
     """The replays of one tick on one source; policies that share a question share its history."""
 
-    def __init__(self, source: MetricsSource) -> None:
+    def __init__(self, source: MetricsSource, within: timedelta | None = None) -> None:
+        """`within`: how long each history is waited for."""
         self._source = source
+        self._within = within
         self._asked: dict[tuple[Question, Stretch], asyncio.Task[Sequence[Answer]]] = {}
 
     async def replay(
@@ -69,7 +71,7 @@ class Replays:
             histories = {q: await self._history(q, past) for q in dict.fromkeys(questions)}
         except MetricsError as error:
             log.warning(
-                "a clock starts anew: its history cannot be had", trigger=trigger.name, error=str(error)
+                "a clock is not rebuilt: its history cannot be had", trigger=trigger.name, error=str(error)
             )
             return None
         memory: TriggerMemory | None = None
@@ -86,12 +88,13 @@ class Replays:
 
     async def _ask(self, question: Question, past: Stretch) -> Sequence[Answer]:
         if question is ALERT_RULES:
-            return [await self._source.alert_rules()] * past.ticks
+            return [await self._source.alert_rules(within=self._within)] * past.ticks
         if isinstance(question.when, datetime):
-            return [await self._source.query(question.text, question.when)] * past.ticks
+            answer = await self._source.query(question.text, question.when, within=self._within)
+            return [answer] * past.ticks
         start = question.moment(past.start)
         end = start + (past.ticks - 1) * past.interval
-        found = await self._source.query_range(question.text, start, end, past.interval)
+        found = await self._source.query_range(question.text, start, end, past.interval, within=self._within)
         return [answer for _, answer in found.steps()]
 
 

@@ -98,7 +98,7 @@ class Runtime:
         )
         self._tracker = tracker
         self._evaluator = Evaluator(
-            self.store, objects, self.targets, tracker, announcer, self.executor, self._introduce, sources
+            self.store, objects, self.targets, tracker, announcer, self.executor, self._introduce
         )
         self.scheduler = Scheduler(self.store, sources, self._evaluator, clock, brake)
         self._registered: dict[Key, tuple[str, int]] = {}

@@ -9,7 +9,8 @@ import asyncio
 import itertools
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 import structlog
 
@@ -20,6 +21,7 @@ from model_rollback.core.questions import ALERT_RULES, Answers, Question
 from model_rollback.engine.evaluator import Evaluator
 from model_rollback.engine.fleet import Fleet
 from model_rollback.engine.phasing import Phasing
+from model_rollback.engine.recall import Recall
 from model_rollback.engine.store import Group, PolicyEntry, Store
 from model_rollback.engine.turns import each
 from model_rollback.engine.wakeups import wait_until
@@ -28,11 +30,21 @@ from model_rollback.ports import Answer, Clock, MetricsSource
 
 log = structlog.get_logger(__name__)
 
+_FOR_ANSWERS: Final = 0.9
+"""Share of the interval after which a tick goes on without the answers that are missing: the next tick is its own."""
+_FOR_HISTORY: Final = 0.4
+"""Share of the interval, of the same, that clocks may take to be rebuilt after a start."""
+
 
 async def ask(
-    sources: Mapping[str, MetricsSource], source: str, question: Question, tick: datetime
+    sources: Mapping[str, MetricsSource],
+    source: str,
+    question: Question,
+    tick: datetime,
+    *,
+    within: timedelta | None = None,
 ) -> Answer | MetricsError:
-    """One query; an error is an answer too."""
+    """One query; an error is an answer too. `within`: how long to wait for it, whatever the source's own time-out."""
     known = sources.get(source)
     if known is None:
         names = ", ".join(sorted(sources)) or "none"
@@ -43,8 +55,8 @@ async def ask(
     began = time.perf_counter()
     try:
         if question is ALERT_RULES:
-            return await known.alert_rules()
-        return await known.query(question.text, question.moment(tick))
+            return await known.alert_rules(within=within)
+        return await known.query(question.text, question.moment(tick), within=within)
     except MetricsError as error:
         telemetry.QUERY_ERRORS.labels(source, error.kind).inc()
         return error
@@ -53,11 +65,16 @@ async def ask(
 
 
 async def ask_all(
-    sources: Mapping[str, MetricsSource], source: str, questions: Iterable[Question], tick: datetime
+    sources: Mapping[str, MetricsSource],
+    source: str,
+    questions: Iterable[Question],
+    tick: datetime,
+    *,
+    within: timedelta | None = None,
 ) -> Answers:
     """Each distinct question once, side by side."""
     distinct = list(dict.fromkeys(questions))
-    answers = await asyncio.gather(*(ask(sources, source, question, tick) for question in distinct))
+    answers = await asyncio.gather(*(ask(sources, source, one, tick, within=within) for one in distinct))
     return dict(zip(distinct, answers, strict=True))
 
 
@@ -76,13 +93,16 @@ class Scheduler:
         self._sources = sources
         self._evaluator = evaluator
         self._fleet = Fleet(store, evaluator, brake)
+        self._recall = Recall(store, sources, evaluator.target_seen)
         self._clock = clock
         self._changed = asyncio.Event()
         self._ticks: dict[Group, asyncio.Task[None]] = {}
         self._last: dict[Group, datetime] = {}
         self.last_tick_at: datetime | None = None
         self._phasing = Phasing(
-            lambda source, question, tick: ask(sources, source, question, tick), clock, self.wake
+            lambda group, question, tick: ask(sources, group[0], question, tick, within=group[1]),
+            clock,
+            self.wake,
         )
 
     def wake(self) -> None:
@@ -141,8 +161,12 @@ class Scheduler:
     async def _tick(self, group: Group, moment: datetime, policies: list[PolicyEntry]) -> None:
         telemetry.TICK_LAG_SECONDS.observe(self._behind(moment))
         self._phasing.ticked(group, moment, (q.value.text for p in policies for q in p.questions.values()))
-        await self._evaluator.recall(policies, group[0], now=moment)
-        answers = await ask_all(self._sources, group[0], await self._all_questions(policies, moment), moment)
+        source, interval = group
+        began = time.perf_counter()
+        await self._recall.recall(policies, source, now=moment, within=_FOR_HISTORY * interval)
+        questions = await self._all_questions(policies, moment)
+        left = _FOR_ANSWERS * interval - timedelta(seconds=round(time.perf_counter() - began, 1))
+        answers = await ask_all(self._sources, source, questions, moment, within=left)
         answered = await self._answered(policies, group, moment, answers)
         began = time.perf_counter()
         await self._fleet.evaluate(group, answered, answers, now=moment)

@@ -74,6 +74,7 @@ class PolicyEntry(Held[RollbackPolicyStatus]):
     `questions`: what its triggers ask at an ordinary tick.
     `refused`: why the API server did not let its last Rollback start.
     `calm`: while its ticks need not be looked at in full.
+    `recalled`: whether its clocks need no history any more.
     """
 
     def __init__(self, body: Object, rules: SourceRules | None = None) -> None:
@@ -87,6 +88,7 @@ class PolicyEntry(Held[RollbackPolicyStatus]):
         self.questions: Mapping[str, Questions] = {}
         self.refused = ""
         self.calm: Calm | None = None
+        self.recalled = False
         super().__init__("RollbackPolicy", RollbackPolicyStatus, body)
 
     def catch_up(self) -> None:

@@ -15,15 +15,23 @@ class RefusedSource:
     def __init__(self, message: str) -> None:
         self._message = message
 
-    async def query(self, text: str, at: datetime) -> NoReturn:
+    async def query(self, text: str, at: datetime, *, within: timedelta | None = None) -> NoReturn:
         """Raises MetricsError."""
         raise MetricsError("not_allowed", self._message)
 
-    async def query_range(self, text: str, start: datetime, end: datetime, step: timedelta) -> NoReturn:
+    async def query_range(
+        self,
+        text: str,
+        start: datetime,
+        end: datetime,
+        step: timedelta,
+        *,
+        within: timedelta | None = None,
+    ) -> NoReturn:
         """Raises MetricsError."""
         raise MetricsError("not_allowed", self._message)
 
-    async def alert_rules(self) -> NoReturn:
+    async def alert_rules(self, *, within: timedelta | None = None) -> NoReturn:
         """Raises MetricsError."""
         raise MetricsError("not_allowed", self._message)
 

@@ -5,6 +5,7 @@ import gzip
 import json
 import math
 import threading
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -280,6 +281,51 @@ async def test_a_slow_server_ends_in_a_time_out_and_frees_its_thread(slow: Any):
                 await source.query("up", AT)
             assert caught.value.kind == "timeout"
             assert await source.query("up", AT) == Answer(())
+        finally:
+            source.close()
+
+
+async def test_a_question_ends_when_its_asker_must_go_on_and_so_does_its_thread():
+    """Guard: `within`; a source's own time-out may be longer than the time between two ticks."""
+    connections = 0
+
+    async def slow_once(_head: bytes, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        if connections == 1:
+            await silent(writer)
+        writer.write(answer("200 OK", success([])))
+        await writer.drain()
+
+    async with talking(slow_once) as port:
+        source = PrometheusSource(SourceConfig(f"http://127.0.0.1:{port}", timeout=3600, concurrency=1))
+        try:
+            with pytest.raises(MetricsError, match=r"did not answer within 0\.5 s") as caught:
+                await source.query("up", AT, within=timedelta(seconds=0.5))
+            assert caught.value.kind == "timeout"
+            assert await source.query("up", AT) == Answer(())
+        finally:
+            source.close()
+
+
+async def test_waiting_for_a_turn_has_an_end_too():
+    enough = asyncio.Event()
+
+    async def slow(_head: bytes, writer: asyncio.StreamWriter) -> None:
+        await enough.wait()
+        writer.write(answer("200 OK", success([])))
+        await writer.drain()
+
+    async with talking(slow) as port:
+        source = PrometheusSource(SourceConfig(f"http://127.0.0.1:{port}", timeout=60, concurrency=1))
+        try:
+            first = asyncio.create_task(source.query("up", AT))
+            await asyncio.sleep(0)
+            with pytest.raises(MetricsError, match=r"turn did not come within 0\.2 s") as caught:
+                await source.query("up", AT, within=timedelta(seconds=0.2))
+            assert caught.value.kind == "timeout"
+            enough.set()
+            assert await first == Answer(())
         finally:
             source.close()
 

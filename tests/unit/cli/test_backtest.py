@@ -33,7 +33,7 @@ class Memory:
         value = self.values[step] if 0 <= step < len(self.values) else None
         return moment.timestamp() if "timestamp(" in text and value is not None else value
 
-    async def query(self, text: str, at: datetime) -> Answer:
+    async def query(self, text: str, at: datetime, *, within: timedelta | None = None) -> Answer:
         value = self._at(text, at)
         return Answer((Sample({}, value),) if value is not None else ())
 

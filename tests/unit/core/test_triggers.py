@@ -294,13 +294,14 @@ def test_a_healthy_tick_ends_what_was_consumed():
     assert (after.consumed_by, after.open, after.breaching_since) == ("", False, None)
 
 
-def written(state, *, since=None, consumed_by=""):
+def written(state, *, since=None, pending_since=None, consumed_by=""):
     return TriggerStatus(
         name="accuracy",
         state=state,
         observed_at=NOW,
         since=NOW,
         breaching_since=since,
+        pending_since=pending_since,
         consumed_by=consumed_by,
         episode=7,
         message="as written",
@@ -326,6 +327,7 @@ RESTORED = {
         True,
     ),
     "a running clock starts anew": (written("Pending", since=NOW), "Healthy", False),
+    "a held clock starts anew": (written("NoData", pending_since=NOW), "NoData", False),
     "healthy is healthy": (written("Healthy"), "Healthy", False),
     "no data is no breach": (written("NoData"), "NoData", False),
 }
@@ -338,7 +340,7 @@ def test_what_is_left_after_a_restart(case):
     memory = restore(status, at(60))
 
     assert (memory.state, memory.open, memory.consumed_by) == (state, is_open, status.consumed_by)
-    assert memory.breaching_since == (NOW if is_open else None)
+    assert memory.breaching_since == (status.breaching_since or status.pending_since), "so it can be rebuilt"
     assert (memory.clock, memory.streak, memory.episode) == (timedelta(0), 0, 7)
 
 

@@ -23,7 +23,7 @@ class FakeSource:
     def __init__(self, *values):
         self.values = list(values)
 
-    async def query(self, text, at):
+    async def query(self, text, at, *, within=None):
         return answer(*(self.values.pop(0) if len(self.values) > 1 else self.values[0]))
 
 
@@ -32,7 +32,7 @@ class FreshSource:
 
     value = 0.0
 
-    async def query(self, text, at):
+    async def query(self, text, at, *, within=None):
         return answer(at.timestamp() if "timestamp" in text else self.value)
 
 

@@ -23,11 +23,11 @@ class History:
     def __init__(self, tape, failing=()):
         self.tape, self.failing, self.asked = tape, failing, []
 
-    async def query(self, text, when):
+    async def query(self, text, when, *, within=None):
         self.asked.append(text)
         return answer(1.0)
 
-    async def query_range(self, text, start, end, step):
+    async def query_range(self, text, start, end, step, *, within=None):
         self.asked.append(text)
         if any(word in text for word in self.failing):
             raise MetricsError("timeout", "no answer within 5s")
@@ -39,7 +39,7 @@ class History:
             values = tuple(VALUES[self.tape[round((m - NOW) / INTERVAL)]] for m in moments)
         return RangeAnswer(moments, (Series({"i": "0"}, values),))
 
-    async def alert_rules(self):
+    async def alert_rules(self, *, within=None):
         self.asked.append("rules")
         return Answer((Sample({"alertname": "A", "health": "ok"}, 1.0),))
 

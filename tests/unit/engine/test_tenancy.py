@@ -46,14 +46,14 @@ class Recording:
     def __init__(self):
         self.asked = []
 
-    async def query(self, text, at):
+    async def query(self, text, at, *, within=None):
         self.asked.append(text)
         return Answer(())
 
-    async def query_range(self, text, start, end, step):
+    async def query_range(self, text, start, end, step, *, within=None):
         raise NotImplementedError
 
-    async def alert_rules(self):
+    async def alert_rules(self, *, within=None):
         raise NotImplementedError
 
 

@@ -282,6 +282,12 @@ class TriggerStatus(StatusModel):
     breaching_since: Annotated[
         Time | None, Field(description="First bad evaluation of the running breach.")
     ] = None
+    pending_since: Annotated[
+        Time | None,
+        Field(
+            description="First bad evaluation of a clock of `for` or `consecutive` that is held while nothing is judged. Example: `2026-01-05T10:00:00Z` beside state `NoData`."
+        ),
+    ] = None
     consumed_by: Annotated[
         str,
         Field(
