@@ -18,7 +18,7 @@ class Cluster:
     prometheus_url: str
     prometheus_configuration: Path
     audit_log: Path | None
-    """None where the API server's log cannot be read (kind, and a context of the user's)."""
+    """None where the API server's log cannot be read (a context of the user's)."""
     scratch: Path
     """A folder of this run."""
     pod_log: Path | None = None

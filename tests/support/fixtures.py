@@ -3,9 +3,11 @@
 The cluster lives as long as the test run; everything else belongs to one test.
 """
 
+import argparse
 import contextlib
 import os
 import re
+import shlex
 import subprocess
 import uuid
 from collections.abc import Callable, Iterator
@@ -15,12 +17,13 @@ import pykube
 import pytest
 from pytest_kind import KindCluster
 
-from tests.support import places
+from tests.support import places, real_kind
 from tests.support.administrator import Administrator
 from tests.support.audit import Audit
 from tests.support.cluster import Cluster
 from tests.support.commands import Helm, Kubectl
 from tests.support.identity import service_account_kubeconfig as write_kubeconfig
+from tests.support.last_will import last_will
 from tests.support.operator import SERVICE_ACCOUNT, Operators, grant_rights
 from tests.support.prometheus import Prometheus
 from tests.support.prometheus_process import running_prometheus
@@ -50,10 +53,16 @@ def place(request: pytest.FixtureRequest, scratch: Path) -> Iterator[places.Plac
     options.kubeconfig = options.kubeconfig or str(scratch / "kubeconfig")
     if options.keep_cluster:
         os.environ["LOCALCLUSTER_KEEP"] = "1"
-    yield where
-    if where != "context" and not options.keep_cluster:
-        delete = [options.kind_bin, "delete", "cluster", f"--name={options.cluster_name}"]
-        subprocess.run([*delete, f"--kubeconfig={options.kubeconfig}"], capture_output=True, check=False)
+    delete = [options.kind_bin, "delete", "cluster", f"--name={options.cluster_name}"]
+    delete += [f"--kubeconfig={options.kubeconfig}"]
+    with contextlib.ExitStack() as stack:
+        if where == "kind" and not options.keep_cluster:
+            shared = real_kind.Shared(options.cluster_name)
+            stack.callback(shared.remove)
+            stack.enter_context(last_will(f"{shlex.join(delete)}; rm -rf {shlex.quote(str(shared.folder))}"))
+        yield where
+        if where != "context" and not options.keep_cluster:
+            subprocess.run(delete, capture_output=True, check=False)
     sweep_empty_folders(request.config.invocation_params.dir / ".pytest-kind")
 
 
@@ -68,6 +77,8 @@ def sweep_empty_folders(below: Path) -> None:
 def kind_cluster(request: pytest.FixtureRequest, place: places.Place, scratch: Path) -> KindCluster:
     """pytest-kind's own fixture; a context of the user's is neither created nor deleted."""
     options = request.config.option
+    if place == "kind":
+        bring_kind_up(options)  # pytest-kind's fixture finds it there
     if place != "context":
         created: KindCluster = request.getfixturevalue("kind_cluster")
         return created
@@ -76,6 +87,21 @@ def kind_cluster(request: pytest.FixtureRequest, place: places.Place, scratch: P
     adopted = KindCluster(options.cluster_name, kubeconfig, kubectl_path=Path(options.kind_kubectl_bin))
     adopted.api = pykube.HTTPClient(pykube.KubeConfig.from_file(str(kubeconfig)))
     return adopted
+
+
+def bring_kind_up(options: argparse.Namespace) -> None:
+    """The cluster that pytest-kind would create, with what the tests need beyond that."""
+    cluster = KindCluster(
+        options.cluster_name,
+        Path(options.kubeconfig),
+        image=options.kind_image,
+        kind_path=Path(options.kind_bin),
+        kubectl_path=Path(options.kind_kubectl_bin),
+    )
+    try:
+        real_kind.bring_up(cluster, places.binaries() / "kwok")
+    except places.PlaceError as error:
+        pytest.fail(str(error), pytrace=False)
 
 
 @pytest.fixture(scope="session")
@@ -96,6 +122,10 @@ def cluster(
                 running_prometheus(places.binaries() / "prometheus", folder)
             )
             audit_log = pod_log = None
+        if place == "kind":
+            shared = real_kind.Shared(kind_cluster.name)
+            audit_log, pod_log = shared.audit_log, shared.pod_log
+            stack.callback(keep_logs_of_failed_run, request, kind_cluster, scratch / "kind-logs")
         yield Cluster(
             place=place,
             kubeconfig=Path(kind_cluster.kubeconfig_path),
@@ -111,10 +141,20 @@ def cluster(
 def end_failed_run(request: pytest.FixtureRequest, name: str) -> None:
     """After a failure the local control plane ends with its logs kept; where, stands above the summary."""
     if request.session.testsfailed and not request.config.option.keep_cluster:
-        told = places.down_with_logs(name)
-        request.config.stash[LOGS] = told
-        if hasattr(request.config, "workeroutput"):
-            request.config.workeroutput["logs"] = told
+        tell_of_logs(request.config, places.down_with_logs(name))
+
+
+def keep_logs_of_failed_run(request: pytest.FixtureRequest, cluster: KindCluster, folder: Path) -> None:
+    """After a failure on kind the node's logs are kept before it goes."""
+    if request.session.testsfailed:
+        tell_of_logs(request.config, real_kind.keep_logs(cluster, folder))
+
+
+def tell_of_logs(config: pytest.Config, told: str) -> None:
+    """Say it at the end of the run, from a worker of pytest-xdist too."""
+    config.stash[LOGS] = told
+    if hasattr(config, "workeroutput"):
+        config.workeroutput["logs"] = told
 
 
 @pytest.fixture(scope="session")

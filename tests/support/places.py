@@ -13,6 +13,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 LOCALCLUSTER = ROOT / "hack/localcluster/localcluster"
 KIND_FRONT = ROOT / "hack/localcluster/kind"
+KIND_HOW_TO = "docs/how-to/run-the-tests-on-kind.md"
 
 Place = Literal["local", "kind", "context"]
 
@@ -44,10 +45,14 @@ def decide(wanted: str) -> Place:
     """`auto` means kind where it can run, else the local control plane."""
     if wanted == "local":
         return "local"
-    possible = shutil.which("kind") is not None and docker_answers()
-    if wanted == "kind" and not possible:
-        raise PlaceError("--cluster-in=kind needs `kind` on PATH and a Docker engine that answers")
-    return "kind" if possible else "local"
+    missing = ""
+    if shutil.which("kind") is None:
+        missing = "`kind` is not on PATH"
+    elif not docker_answers():
+        missing = "no Docker engine answers (`docker version`)"
+    if wanted == "kind" and missing:
+        raise PlaceError(f"--cluster-in=kind: {missing}; see {KIND_HOW_TO}")
+    return "local" if missing else "kind"
 
 
 def localcluster(*words: str) -> str:
