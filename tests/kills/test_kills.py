@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 
 from tests.kills.boundaries import Boundary, boundaries_of
-from tests.kills.faults import Kill
-from tests.kills.random_moments import BOTH, random_kills
-from tests.kills.series import run_all, run_clean
+from tests.kills.faults import Kills, Point, RandomKills
+from tests.kills.oracle import PinRecords
+from tests.kills.random_moments import BOTH, random_kills, spread_kills
+from tests.kills.series import Verdict, run_all, run_clean
 from tests.kills.systems import COMPONENTS
 from tests.kills.trial import Fault, Ground
 from tests.support.api_proxy import Stage
@@ -38,16 +39,44 @@ def _essential() -> Iterator[Boundary]:
 
 ESSENTIAL = frozenset(_essential())
 STAGES: tuple[Stage, Stage] = ("before", "after")
-RANDOM_RUNS = 30
+KILLS_OF_A_RUN = 4
+RANDOM_RUNS, KILLS_OF_A_RANDOM_RUN = 12, 3
+FEWEST_RANDOM_KILLS = 30
 SEED = 20261123
 """The same moments in every run of CI; `make faults` looks for others."""
 
 
-def _at_every_write(boundaries: Sequence[Boundary]) -> Iterator[Callable[[], Fault]]:
-    """Both stages of each; by turns one with a restart and the other one with a takeover."""
-    for number, boundary in enumerate(boundaries):
-        for stage, other in zip(STAGES, (0, 1), strict=True):
-            yield functools.partial(Kill, boundary, stage, BOTH[(number + other) % 2])
+def _several(points: Sequence[Point]) -> list[Callable[[], Kills]]:
+    """Each point in one run, several of them in a run, far from each other; by turns a restart and a takeover."""
+    runs = -(-len(points) // KILLS_OF_A_RUN)
+    return [functools.partial(Kills, points[number::runs], BOTH[number % 2]) for number in range(runs)]
+
+
+def _one_by_one(points: Sequence[Point]) -> list[Callable[[], Kills]]:
+    return [functools.partial(Kills, [point], BOTH[number % 2]) for number, point in enumerate(points)]
+
+
+class Judge:
+    """Plays the faults, one subtest for each, and remembers."""
+
+    def __init__(self, ground: Ground, bad_pins: PinRecords, subtests: pytest.Subtests) -> None:
+        self._ground = ground
+        self._bad_pins = bad_pins
+        self._subtests = subtests
+        self.verdicts: list[Verdict] = []
+
+    def judge(self, make_faults: Sequence[Callable[[], Fault]]) -> None:
+        for verdict in run_all(self._ground, make_faults, self._bad_pins):
+            self.verdicts.append(verdict)
+            with self._subtests.test(str(verdict.fault)):
+                assert not verdict.wrong, verdict.wrong
+
+    def struck(self) -> set[Point]:
+        """The points at which an operator was killed so far."""
+        return {p for v in self.verdicts if isinstance(v.fault, Kills) for p in v.fault.struck}
+
+    def random_kills(self) -> int:
+        return sum(v.fault.kills for v in self.verdicts if isinstance(v.fault, RandomKills))
 
 
 def test_kills_at_every_write_and_at_random_moments_leave_one_whole_rollback(
@@ -60,19 +89,23 @@ def test_kills_at_every_write_and_at_random_moments_leave_one_whole_rollback(
         print(f"\n{len(boundaries)} writes of a run (Events left out, dry runs included):")
         print("\n".join(f"  {number:2} {boundary}" for number, boundary in enumerate(boundaries, 1)))
 
-    at_writes = list(_at_every_write(boundaries))
-    at_random = random_kills(SEED, RANDOM_RUNS, len(clean.requests), most=1)
-    verdicts = []
-    for verdict in run_all(ground, [*at_writes, *at_random], bad_pins):
-        verdicts.append(verdict)
-        with subtests.test(str(verdict.fault)):
-            assert not verdict.wrong, verdict.wrong
-            must_come = getattr(verdict.fault, "boundary", None) in ESSENTIAL
-            assert not (verdict.missed and must_come), verdict.missed
+    points = [Point(boundary, stage) for boundary in boundaries for stage in STAGES]
+    at_random = spread_kills(SEED, RANDOM_RUNS, len(clean.requests), each=KILLS_OF_A_RANDOM_RUN)
+    judge = Judge(ground, bad_pins, subtests)
+    judge.judge([*_several(points), *at_random])
+    # What was passed over, because another pace or a kill before told it together with something else.
+    again = _one_by_one([point for point in points if point not in judge.struck()])
+    # Runs that were over before the last of their moments came.
+    short = max(0, FEWEST_RANDOM_KILLS - judge.random_kills())
+    judge.judge([*again, *random_kills(SEED, short, len(clean.requests) // 2, most=1)])
+
+    missed = [point for point in points if point not in judge.struck()]
     with capsys.disabled():
         print(
-            f"{len(at_writes)} kills at writes and {len(at_random)} at random moments (seed {SEED}) in "
-            f"{sum(v.attempts for v in verdicts)} runs and {time.monotonic() - began:.0f} s: "
-            f"{sum(bool(v.wrong) for v in verdicts)} went wrong"
+            f"{len(judge.struck())} kills at writes and {judge.random_kills()} at random moments (seed {SEED}) in "
+            f"{sum(v.attempts for v in judge.verdicts)} runs and {time.monotonic() - began:.0f} s: "
+            f"{sum(bool(v.wrong) for v in judge.verdicts)} went wrong"
         )
-        print("\n".join(f"  not tried: {v.missed}" for v in verdicts if v.missed))
+        print("\n".join(f"  its moment never came: {point}" for point in missed))
+    assert not [str(point) for point in missed if point.boundary in ESSENTIAL]
+    assert judge.random_kills() >= FEWEST_RANDOM_KILLS

@@ -78,7 +78,10 @@ class FaultDidNotHappenError(AssertionError):
 
 
 class Trial:
-    """`run` plays one breach to its end. `operator` is the process that decides now."""
+    """`run` plays one breach to its end. `operator` is the process that decides now.
+
+    `over`: the Rollback was finished and nothing more was written; what has not happened until then will not.
+    """
 
     def __init__(self, ground: Ground, succession: Succession = "restart") -> None:
         self._ground = ground
@@ -91,15 +94,22 @@ class Trial:
         self._quiet_since: tuple[OperatorProcess | None, int, float] = (None, 0, 0.0)
         self._operators: Operators
         self._through_proxy: Path
+        self.over = threading.Event()
 
     @property
     def operator(self) -> OperatorProcess:
         """The oldest process that lives: the leader, where there is a standby."""
         return next((p for p in self._started if p.process.poll() is None), self._started[-1])
 
-    def succeed(self) -> None:
-        """Somebody goes on after a kill: a new process, unless one stands by. Nobody waits for it here."""
+    def succeed(self, *, stand_by: bool = False) -> None:
+        """Somebody goes on after a kill: a new process, unless one stands by. Nobody waits for a new one here.
+
+        `stand_by`: once the one that stood by leads, another one stands by for a further kill.
+        """
         if all(process.process.poll() is not None for process in self._started):
+            self._start()
+        elif stand_by:
+            wait_until(self._leads, PATIENCE, describe=f"the other replica to lead ({self.namespace})")
             self._start()
 
     def logs(self, lines: int = 60) -> str:
@@ -131,6 +141,7 @@ class Trial:
             self._until(lambda: self._has_verified("v12"), happening, "v12 to be Verified")
             self._admin.apply(*systems.deployments("v13"))
             self._until(lambda: self._is_quiet(proxy), happening, "the Rollback to be finished, and quiet")
+            self.over.set()
             if fault is not None:
                 if not fault.begun:
                     raise FaultDidNotHappenError(f"the moment of {fault} never came")
@@ -156,6 +167,7 @@ class Trial:
                 kubeconfig, self.namespace, self._ground.cluster.prometheus_url, self._folder
             )
             stack.callback(self._end_operators)
+            stack.callback(self.over.set)
             yield proxy
 
     def _start(self) -> None:

@@ -63,12 +63,18 @@ def test_whoever_looks_finds_the_whole_story(protected: World, audit: Audit) -> 
     assert protected.kinds_told("TriggerBreached") == {"RollbackPolicy", "ModelDeployment"}
     assert "v13 → v12" in protected.events("RollbackSucceeded")[0]["note"]
 
-    printed = [row.split() for row in _columns(protected).splitlines() if row and not row.startswith("NAME")]
-    assert [row[1:-1] for row in printed] == [
-        ["v12", "v12", "True"],
-        ["recommender", "Enforce", "CooldownActive", "False", "Succeeded"],
-        ["recommender", "v13", "v12", "Incident", "Succeeded"],
-    ]
+    wait_until(
+        lambda: _columns(protected),
+        accept=lambda columns: (
+            columns
+            == [
+                ["v12", "v12", "True"],
+                ["recommender", "Enforce", "CooldownActive", "False", "Succeeded"],
+                ["recommender", "v13", "v12", "Incident", "Succeeded"],
+            ]
+        ),
+        describe="the columns to tell the story",
+    )
 
 
 def test_a_release_that_never_got_ready_is_itself_rolled_back(protected: World) -> None:
@@ -90,5 +96,7 @@ def _is_before_any_write(requests: list[AuditEvent]) -> bool:
     return "dryRun=All" in patches[0].uri
 
 
-def _columns(world: World) -> str:
-    return world.kubectl("get", "mdep,rbpol,rbk", namespace=world.namespace)
+def _columns(world: World) -> list[list[str]]:
+    """What `kubectl get` prints, without names, ages and headings."""
+    printed = world.kubectl("get", "mdep,rbpol,rbk", namespace=world.namespace).splitlines()
+    return [row.split()[1:-1] for row in printed if row and not row.startswith("NAME")]
