@@ -5,12 +5,16 @@ import io
 import ipaddress
 import json
 import os
+import re
 import tarfile
+from pathlib import Path
 
 import pytest
 from hack.localcluster.controlplane.errors import LocalClusterError
 from hack.localcluster.controlplane.realnode import forwarding, network, pause_image, requirements, settings
 from hack.localcluster.controlplane.realnode.layout import Layout
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_a_machine_without_the_packages_is_told_the_apt_get_line(tmp_path, monkeypatch):
@@ -24,6 +28,30 @@ def test_a_machine_without_the_packages_is_told_the_apt_get_line(tmp_path, monke
         "apt-get install --no-install-recommends conntrack containerd containernetworking-plugins iproute2 iptables"
         " mount nftables runc util-linux" in str(refused.value)
     )
+
+
+def test_who_also_builds_the_images_is_told_all_packages_at_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    with pytest.raises(LocalClusterError) as refused:
+        requirements.require(tmp_path, Layout(tmp_path).socket, images=True)
+
+    (line,) = [line for line in str(refused.value).splitlines() if "apt-get install" in line]
+    page = (ROOT / "docs/how-to/run-on-a-real-node.md").read_text()
+    (documented,) = re.findall(r"apt-get install --no-install-recommends ((?:.*\\\n)*.*)", page)
+    assert set(documented.replace("\\", " ").split()) - {"containernetworking-plugins"} <= set(line.split())
+
+
+def test_where_docker_builds_the_images_nothing_else_is_needed_for_them(tmp_path, monkeypatch):
+    docker = tmp_path / "docker"
+    docker.write_text("#!/bin/sh\n")
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    with pytest.raises(LocalClusterError) as refused:
+        requirements.require(tmp_path, Layout(tmp_path).socket, images=True)
+
+    assert "buildah" not in str(refused.value)
 
 
 def test_somebody_else_than_root_is_refused(tmp_path, monkeypatch):

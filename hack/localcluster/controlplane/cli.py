@@ -74,7 +74,9 @@ def _parser() -> argparse.ArgumentParser:
     load.add_argument("archive", metavar="ARCHIVE", type=Path)
     inner.add_argument("programs", metavar="PROGRAMS", type=Path)
 
-    check = commands.add_parser("check", help="tell whether a real node can run here, and what is missing")
+    check = commands.add_parser(
+        "check", help="tell whether `make realnode` can run here, and all that is missing"
+    )
     check.set_defaults(run=_check)
     commands.add_parser("list", help="print the clusters there are").set_defaults(run=_list)
     reap = commands.add_parser("reap", help="remove clusters whose owner has ended")
@@ -107,8 +109,8 @@ def _build(chosen: argparse.Namespace) -> None:
 
 
 def _check(_chosen: argparse.Namespace) -> None:
-    node.require(cluster_dir("check"))
-    say("a real node can run here")
+    node.require(cluster_dir("check"), images=True)
+    say("a real node can run here, and the images of `make realnode` can be built")
 
 
 def _up(chosen: argparse.Namespace) -> None:

@@ -18,9 +18,12 @@ from .layout import Layout
 _NAMESPACES = ("--net", "--mount", "--pid", "--ipc", "--fork", "--kill-child", "--mount-proc")
 
 
-def require(folder: Path) -> None:
-    """Raise with what to do when there can be no real node in the cluster folder `folder`."""
-    requirements.require(folder, Layout(folder).socket)
+def require(folder: Path, *, images: bool = False) -> None:
+    """Raise with what to do when there can be no real node in the cluster folder `folder`.
+
+    `images`: nor the images that `make realnode` builds for it.
+    """
+    requirements.require(folder, Layout(folder).socket, images=images)
 
 
 def start(record: Record, programs: Path) -> subprocess.Popen[bytes]:
