@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from model_rollback.adapters.metrics import PrometheusSource, SourceConfig
-from model_rollback.api.v1alpha1.model_deployment import ModelDeploymentStatus
+from model_rollback.api.v1alpha1.model_deployment_status import ModelDeploymentStatus
 from model_rollback.api.v1alpha1.trigger import Trigger
 from model_rollback.core.measure import measure
 from model_rollback.core.questions import questions_of

@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from model_rollback.api.v1alpha1 import ModelDeploymentSpec, ModelDeploymentStatus
-from model_rollback.api.v1alpha1.model_deployment import (
+from model_rollback.api.v1alpha1.model_deployment_status import (
     FinishedRollback,
-    PinValue,
     QuarantinedVersion,
     RecordedVersion,
 )
+from model_rollback.api.v1alpha1.versions import PinValue
 from model_rollback.core import versions
 from model_rollback.core.kinds import type_of
 from model_rollback.core.live import LiveTarget

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from model_rollback.api.v1alpha1.model_deployment import Author
+from model_rollback.api.v1alpha1.model_deployment_status import Author
 from model_rollback.core.documents import Part, Selector
 from model_rollback.core.kinds import TargetType
 from model_rollback.core.paths import Hop, parse

@@ -8,14 +8,14 @@ from typing import Final
 
 from model_rollback.api.types import format_duration
 from model_rollback.api.v1alpha1.artifacts import Attestation
-from model_rollback.api.v1alpha1.model_deployment import (
-    DeclaredVersion,
-    ModelDeploymentSpec,
+from model_rollback.api.v1alpha1.model_deployment import ModelDeploymentSpec
+from model_rollback.api.v1alpha1.model_deployment_status import (
     ModelDeploymentStatus,
     QuarantinedVersion,
     RecordedVersion,
 )
 from model_rollback.api.v1alpha1.target import Target
+from model_rollback.api.v1alpha1.versions import DeclaredVersion
 from model_rollback.core.kinds import type_of
 from model_rollback.core.pins import shown_as, version_digest
 

@@ -7,13 +7,13 @@ back. The pins as they are written are the new version's, because they bring its
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from model_rollback.api.v1alpha1.model_deployment import (
+from model_rollback.api.v1alpha1.model_deployment import ModelDeploymentSpec
+from model_rollback.api.v1alpha1.model_deployment_status import (
     ComponentStatus,
-    ModelDeploymentSpec,
     ModelDeploymentStatus,
-    PinValue,
     RecordedVersion,
 )
+from model_rollback.api.v1alpha1.versions import PinValue
 from model_rollback.core.images import Images, Look, in_words
 from model_rollback.core.live import LiveTarget
 from model_rollback.core.pins import Values, digest, show_all, version_digest

@@ -2,11 +2,8 @@
 
 from datetime import datetime
 
-from model_rollback.api.v1alpha1.model_deployment import (
-    ModelDeploymentSpec,
-    ModelDeploymentStatus,
-    ReleasedQuarantine,
-)
+from model_rollback.api.v1alpha1.model_deployment import ModelDeploymentSpec
+from model_rollback.api.v1alpha1.model_deployment_status import ModelDeploymentStatus, ReleasedQuarantine
 
 
 def settle(

@@ -6,7 +6,7 @@ opens no breach until it is complete.
 
 from datetime import datetime, timedelta
 
-from model_rollback.api.v1alpha1.model_deployment import ModelDeploymentStatus
+from model_rollback.api.v1alpha1.model_deployment_status import ModelDeploymentStatus
 
 
 def settling(status: ModelDeploymentStatus, *, warm_up: timedelta, settle: timedelta, now: datetime) -> str:

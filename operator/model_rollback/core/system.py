@@ -5,7 +5,8 @@ from datetime import datetime
 
 from model_rollback.api.conditions import Condition, condition, find_condition, merge_conditions
 from model_rollback.api.reasons import Reason
-from model_rollback.api.v1alpha1.model_deployment import ModelDeploymentSpec, ModelDeploymentStatus
+from model_rollback.api.v1alpha1.model_deployment import ModelDeploymentSpec
+from model_rollback.api.v1alpha1.model_deployment_status import ModelDeploymentStatus
 from model_rollback.core.live import LiveTarget
 from model_rollback.core.moves import move_in_words
 

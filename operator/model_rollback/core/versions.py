@@ -7,16 +7,15 @@ from typing import Final
 
 from model_rollback.api.conditions import truncate
 from model_rollback.api.v1alpha1.images import RunningImage
-from model_rollback.api.v1alpha1.model_deployment import (
+from model_rollback.api.v1alpha1.model_deployment import ModelDeploymentSpec
+from model_rollback.api.v1alpha1.model_deployment_status import (
     Author,
     ComponentStatus,
-    DeclaredVersion,
-    ModelDeploymentSpec,
     ModelDeploymentStatus,
     ObservedPin,
-    PinValue,
     RecordedVersion,
 )
+from model_rollback.api.v1alpha1.versions import DeclaredVersion, PinValue
 from model_rollback.core.live import LiveTarget
 from model_rollback.core.pins import shown_as, version_digest
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from model_rollback.api.group import ANNOTATION_EVIDENCE
 from model_rollback.api.v1alpha1 import ModelDeploymentStatus, RollbackPolicyStatus
-from model_rollback.api.v1alpha1.model_deployment import FinishedRollback, QuarantinedVersion
+from model_rollback.api.v1alpha1.model_deployment_status import FinishedRollback, QuarantinedVersion
 from model_rollback.api.v1alpha1.rollback_policy import LastRollback
 from model_rollback.api.v1alpha1.rollback_record import Evidence
 from model_rollback.core import versions

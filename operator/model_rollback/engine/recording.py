@@ -10,12 +10,8 @@ from datetime import datetime
 import structlog
 
 from model_rollback.api.reasons import Reason
-from model_rollback.api.v1alpha1.model_deployment import (
-    Author,
-    ModelDeploymentSpec,
-    ModelDeploymentStatus,
-    RecordedVersion,
-)
+from model_rollback.api.v1alpha1.model_deployment import ModelDeploymentSpec
+from model_rollback.api.v1alpha1.model_deployment_status import Author, ModelDeploymentStatus, RecordedVersion
 from model_rollback.core import authorship, images, moves, versions
 from model_rollback.core.health import HealthClock
 from model_rollback.core.images import Look

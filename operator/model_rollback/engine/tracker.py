@@ -6,7 +6,7 @@ import structlog
 
 from model_rollback.api.conditions import Condition, find_condition, is_true
 from model_rollback.api.reasons import Reason
-from model_rollback.api.v1alpha1.model_deployment import ModelDeploymentStatus
+from model_rollback.api.v1alpha1.model_deployment_status import ModelDeploymentStatus
 from model_rollback.core import quarantine, versions
 from model_rollback.core.system import EXTERNALLY_MANAGED, with_conditions
 from model_rollback.engine.announcer import Announcer

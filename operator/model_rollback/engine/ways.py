@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from model_rollback.api.v1alpha1.component import Component
-from model_rollback.api.v1alpha1.model_deployment import ModelDeploymentStatus
+from model_rollback.api.v1alpha1.model_deployment_status import ModelDeploymentStatus
 from model_rollback.api.v1alpha1.policy_step import PolicyStep
 from model_rollback.api.v1alpha1.rollback_record import PlannedTarget, Step
 from model_rollback.core import candidates, images, plan

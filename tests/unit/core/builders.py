@@ -5,10 +5,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from model_rollback.api.v1alpha1.component import Component
-from model_rollback.api.v1alpha1.model_deployment import (
-    ModelDeploymentSpec,
+from model_rollback.api.v1alpha1.model_deployment import ModelDeploymentSpec
+from model_rollback.api.v1alpha1.model_deployment_status import (
     ModelDeploymentStatus,
-    PinValue,
     QuarantinedVersion,
     RecordedVersion,
 )
@@ -20,6 +19,7 @@ from model_rollback.api.v1alpha1.rollback_record import (
     Step,
 )
 from model_rollback.api.v1alpha1.trigger import Trigger
+from model_rollback.api.v1alpha1.versions import PinValue
 from model_rollback.core import machine
 from model_rollback.core.gates import Observation
 from model_rollback.core.live import LiveTarget

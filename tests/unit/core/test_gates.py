@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from model_rollback.api.reasons import Reason
-from model_rollback.api.v1alpha1.model_deployment import FinishedRollback
+from model_rollback.api.v1alpha1.model_deployment_status import FinishedRollback
 from model_rollback.core.brake import Brake
 from model_rollback.core.gates import GATES, first_block
 from model_rollback.core.live import LiveTarget

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_rollback.api.v1alpha1.model_deployment import ModelDeploymentStatus
+from model_rollback.api.v1alpha1.model_deployment_status import ModelDeploymentStatus
 from model_rollback.core.live import LiveTarget
 from model_rollback.core.pins import version_digest
 from model_rollback.core.readiness import Readiness

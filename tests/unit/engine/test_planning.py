@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from model_rollback.api.reasons import Reason
-from model_rollback.api.v1alpha1.model_deployment import ModelDeploymentStatus
+from model_rollback.api.v1alpha1.model_deployment_status import ModelDeploymentStatus
 from model_rollback.core import machine
 from model_rollback.core.pins import version_digest
 from model_rollback.engine import planning

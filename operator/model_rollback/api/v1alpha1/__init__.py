@@ -3,8 +3,8 @@
 from model_rollback.api.v1alpha1.model_deployment import (
     ModelDeployment,
     ModelDeploymentSpec,
-    ModelDeploymentStatus,
 )
+from model_rollback.api.v1alpha1.model_deployment_status import ModelDeploymentStatus
 from model_rollback.api.v1alpha1.rollback import Rollback, RollbackSpec
 from model_rollback.api.v1alpha1.rollback_policy import (
     RollbackPolicy,

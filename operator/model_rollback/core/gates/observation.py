@@ -6,7 +6,8 @@ from datetime import datetime
 from functools import cached_property
 
 from model_rollback.api.reasons import Reason
-from model_rollback.api.v1alpha1.model_deployment import ModelDeploymentSpec, ModelDeploymentStatus
+from model_rollback.api.v1alpha1.model_deployment import ModelDeploymentSpec
+from model_rollback.api.v1alpha1.model_deployment_status import ModelDeploymentStatus
 from model_rollback.core.brake import NO_BRAKE, Brake
 from model_rollback.core.candidates import Choice, choose
 from model_rollback.core.live import LiveTarget
