@@ -41,7 +41,12 @@ MOST_WORKERS = 6
 BYTES_OF_A_WORKER = 3 * 2**30
 """A control plane, a Prometheus and some operators, with room to spare."""
 
-LONGEST = "tests/kills/"
+FIRST = ("tests/kills/test_kills.py", "tests/kills/", "tests/scenario/test_kinds.py", "tests/scenario/")
+"""Whoever begins with the longest tests lets the others have the rest."""
+
+APART = ("tests/kills/", "tests/scenario/")
+"""Here the tests of a file share nothing; elsewhere they stay together, with what is made once for them."""
+TOGETHER = "tests/scenario/test_kinds.py"
 
 PYTEST_KIND_DEFAULT_NAME = "pytest-kind"
 
@@ -86,9 +91,18 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return max(1, min(cores + cores // 2, MOST_WORKERS, memory // BYTES_OF_A_WORKER))
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest tests first: whoever begins with them lets the others have the rest."""
-    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
+    """The longest tests first, and those together in one worker that share what is made once for a file."""
+    items.sort(key=_rank)
+    for item in items:
+        file = item.nodeid.partition("::")[0]
+        if file == TOGETHER or not file.startswith(APART):
+            item.add_marker(pytest.mark.xdist_group(file))
+
+
+def _rank(item: pytest.Item) -> int:
+    return next((n for n, start in enumerate(FIRST) if item.nodeid.startswith(start)), len(FIRST))
 
 
 @pytest.hookimpl(optionalhook=True)
