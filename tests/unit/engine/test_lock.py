@@ -5,6 +5,7 @@ import pytest
 from model_rollback.api.v1alpha1 import ModelDeploymentStatus
 from model_rollback.engine import lock
 from model_rollback.engine.store import RollbackEntry, SystemEntry
+from model_rollback.errors import NotFound, Unavailable
 from model_rollback.ports import ObjectRef
 from tests.unit.api.objects import MODEL_DEPLOYMENT, ROLLBACK, with_fields
 from tests.unit.core.builders import NOW, at, make_status
@@ -65,6 +66,25 @@ async def test_the_lock_is_refused(status, judged):
         await lock.acquire(cluster, system, NAME, **judged)
 
     assert cluster.writes == []
+
+
+async def test_a_404_for_an_object_that_is_there_is_an_unknown_outcome():
+    """As while the API server does not serve the kind for a moment: the lock is not given up for that."""
+    cluster, system = stored(STATUS)
+    cluster.lose = _not_found
+
+    with pytest.raises(Unavailable, match="is there"):
+        await lock.acquire(cluster, system, NAME, **JUDGED)
+
+    cluster, system = stored(STATUS)
+    cluster.lose = _not_found
+    cluster.objects[SYSTEM]["metadata"]["uid"] = "another"
+    with pytest.raises(NotFound):
+        await lock.acquire(cluster, system, NAME, **JUDGED)
+
+
+def _not_found() -> None:
+    raise NotFound("the server could not find the requested resource (404)")
 
 
 async def test_of_two_that_saw_it_free_one_gets_the_lock():
