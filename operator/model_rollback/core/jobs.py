@@ -88,6 +88,11 @@ def is_suspended(job: Mapping[str, Any]) -> bool:
     return bool(job["spec"].get("suspend"))
 
 
+def why_suspended(job: Mapping[str, Any]) -> str:
+    """What we gave as the reason; empty when it was not us."""
+    return str((job["metadata"].get("annotations") or {}).get(ANNOTATION_SUSPENDED, ""))
+
+
 def suspension(job: Mapping[str, Any], why: str) -> list[dict[str, Any]]:
     """The JSON Patch that ends the pods of this Job and keeps it, with the reason."""
     annotations = {**(job["metadata"].get("annotations") or {}), ANNOTATION_SUSPENDED: why}

@@ -15,6 +15,7 @@ from model_rollback.core.jobs import (
     job_name,
     state_of,
     suspension,
+    why_suspended,
 )
 from model_rollback.engine.steps import Outcome, Progress, failed, failure, or_timed_out
 from model_rollback.errors import ClusterError, Conflict, NotFound, Unavailable
@@ -88,6 +89,8 @@ class JobRunner:
                 return ""
             if not is_suspended(job):
                 await self._writer.patch_json(ref, suspension(job, why))
+            elif why_suspended(job) != why:
+                return ""  # by somebody else, or earlier: that is told already
         except NotFound:
             return ""
         except Unavailable:

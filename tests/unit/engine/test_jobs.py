@@ -142,6 +142,7 @@ async def test_a_job_that_is_stopped_is_suspended_once_and_kept_with_the_reason(
     assert (job["spec"]["suspend"], played.objects.writes) == (True, ["create Job", "patch Job"])
     assert job["metadata"]["annotations"]["modelrollback.dev/suspended"] == "a person said Abort"
     assert job["metadata"]["annotations"]["modelrollback.dev/rollback"] == "rb"
+    assert await played.stop("for another reason") == "", "the reason is told already"
 
 
 async def test_a_job_that_has_ended_or_is_gone_is_left_alone():
