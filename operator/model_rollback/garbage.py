@@ -11,6 +11,8 @@ from typing import Final
 
 EVERY: Final = 15.0
 _CHANGE: Final = 0.1
+_YOUNG: Final = (20_000, 50, 100)
+"""Thresholds of Python's collector. With its own (700, 10, 10) a fleet that is being read is walked dozens of times."""
 
 
 class Freezer:
@@ -35,6 +37,7 @@ class Freezer:
 
     async def run(self) -> None:
         """Endless."""
+        gc.set_threshold(*_YOUNG)
         while True:
             await asyncio.sleep(EVERY)
             self.look()

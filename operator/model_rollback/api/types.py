@@ -12,7 +12,6 @@ from typing import Annotated, Any, ClassVar, Final, Self
 import durationpy
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -21,6 +20,8 @@ from pydantic import (
     model_validator,
 )
 from pydantic.alias_generators import to_camel
+
+from model_rollback.api.sharing import SharedModel
 
 CelRule = dict[str, str]
 
@@ -35,7 +36,7 @@ def rule(expression: str, message: str) -> CelRule:
     return {"rule": expression, "message": message}
 
 
-class ApiModel(BaseModel):
+class ApiModel(SharedModel):
     """A part of a spec: camelCase on the wire, unknown fields refused.
 
     Refusing is deliberate. An operator that is older than the CRD must not run a procedure whose newest guard
@@ -56,7 +57,7 @@ class ApiModel(BaseModel):
         return {k: v for k, v in data.items() if v is not None} if isinstance(data, dict) else data
 
 
-class StatusModel(BaseModel):
+class StatusModel(SharedModel):
     """A part of a status: unknown fields are dropped, so that a newer operator's status can be read."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True)

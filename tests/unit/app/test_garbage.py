@@ -1,5 +1,6 @@
 """What is known for long is left out of collections once there is no more to come."""
 
+import asyncio
 import gc
 
 import pytest
@@ -9,8 +10,21 @@ from model_rollback.garbage import Freezer
 
 @pytest.fixture(autouse=True)
 def _thaw():
+    thresholds = gc.get_threshold()
     yield
     gc.unfreeze()
+    gc.set_threshold(*thresholds)
+
+
+async def test_a_fleet_that_is_being_read_is_not_walked_again_and_again():
+    running = asyncio.create_task(Freezer(lambda: 0).run())
+    await asyncio.sleep(0)
+    before = gc.get_stats()[2]["collections"]
+    kept = [{"name": str(n)} for n in range(300_000)]
+    running.cancel()
+
+    assert gc.get_stats()[2]["collections"] - before <= 1
+    assert len(kept) == 300_000
 
 
 def test_it_freezes_when_the_number_known_rests():
