@@ -82,7 +82,7 @@ class ClusterWatches:
         *,
         namespaces: Iterable[str] = (),
         timing: WatchTiming | None = None,
-        page: int = 500,
+        page: int = 200,
     ) -> None:
         """`namespaces` empty: the whole cluster, which needs cluster-wide rights. `page`: objects per list page."""
         self._connection = connection

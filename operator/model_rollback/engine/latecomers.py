@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
+from model_rollback.engine.lull import Lull
 from model_rollback.engine.store import Key
 from model_rollback.engine.turns import each
 from model_rollback.ports import ObjectRef
@@ -27,8 +28,13 @@ class Latecomers:
         is_unseen: Callable[[Late], bool],
         look: Callable[[Late], Awaitable[None]],
         list_all: Callable[[Gvk], Awaitable[None]],
+        lull: Lull,
     ) -> None:
-        """`look` reads one target, `list_all` all of a kind. Both raise nothing but cancellation."""
+        """`look` reads one target, `list_all` all of a kind. Both raise nothing but cancellation.
+
+        `lull`: of the arrival of ModelDeployments; a list that serves many waits for all of them.
+        """
+        self._lull = lull
         self._is_unseen = is_unseen
         self._look = look
         self._list_all = list_all
@@ -51,7 +57,10 @@ class Latecomers:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _serve(self, gvk: Gvk) -> None:
-        while late := self._waiting.pop(gvk, None):
+        while gvk in self._waiting:
+            if len(self._waiting[gvk]) > _FEW:
+                await self._lull.wait()
+            late = self._waiting.pop(gvk)
             if len(late) > _FEW:
                 await self._list_all(gvk)
             await each([one for one in late if self._is_unseen(one)], self._look, at_once=_AT_ONCE)

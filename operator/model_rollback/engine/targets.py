@@ -15,7 +15,9 @@ from model_rollback.core.readiness import Readiness
 from model_rollback.engine.consumers import consumer_readiness, ref_of_consumer
 from model_rollback.engine.held import is_newer
 from model_rollback.engine.latecomers import Gvk, Late, Latecomers
+from model_rollback.engine.lull import Lull
 from model_rollback.engine.store import Key, Store, SystemEntry
+from model_rollback.engine.turns import Turns
 from model_rollback.errors import ClusterError, NotFound
 from model_rollback.ports import Clock, Object, ObjectRef, Objects, Watches
 
@@ -39,7 +41,10 @@ class TargetWatcher:
         self._refs: dict[Key, set[ObjectRef]] = {}
         self._tasks: dict[Gvk, asyncio.Task[None]] = {}
         self._looking: set[asyncio.Task[None]] = set()
-        self._latecomers = Latecomers(is_unseen=self._is_unseen, look=self._look, list_all=self._list_all)
+        self._lull = Lull()
+        self._latecomers = Latecomers(
+            is_unseen=self._is_unseen, look=self._look, list_all=self._list_all, lull=self._lull
+        )
         self.synced: set[Gvk] = set()
         self.blind: dict[Gvk, str] = {}
         self.misnamed: dict[TargetRef, str] = {}
@@ -47,6 +52,7 @@ class TargetWatcher:
     def register(self, key: Key, entry: SystemEntry) -> None:
         """Follows the targets that the ModelDeployment names now, and only these."""
         self.forget(key)
+        self._lull.came()
         refs: set[ObjectRef] = set()
         for component in entry.spec.components if entry.spec else []:
             refs |= {ref_of(key[0], component), *_consumers(key[0], component)}
@@ -134,7 +140,11 @@ class TargetWatcher:
             self._tasks[gvk] = asyncio.create_task(self._watch(gvk), name=f"watch {gvk[1]}")
 
     async def _watch(self, gvk: Gvk) -> None:
-        """Endless; an error of ours is told and the kind is listed anew, because nobody else would notice."""
+        """Endless; an error of ours is told and the kind is listed anew, because nobody else would notice.
+
+        At a start the targets are listed when all who have some are known, so that one list serves them all.
+        """
+        await self._lull.wait()
         while True:
             try:
                 await self._follow_events(gvk)
@@ -144,6 +154,7 @@ class TargetWatcher:
 
     async def _follow_events(self, gvk: Gvk) -> None:
         listed: set[ObjectRef] | None = None
+        turns = Turns()
         async for event in self._watches.watch(*gvk):
             if event.type == "Listing":
                 listed = set()
@@ -151,25 +162,28 @@ class TargetWatcher:
                 self.blind[gvk] = f"{gvk[1]}s cannot be watched: {event.message}"
                 self._wake_all(gvk)
             elif event.type == "Synced":
-                self._synced(gvk, listed or set())
+                await self._synced(gvk, listed or set())
                 listed = None
             elif event.object is not None:
                 ref = _ref(gvk, event.object)
                 if listed is not None:
                     listed.add(ref)
                 self._seen(ref, event.object if event.type == "Upserted" else None)
+                await turns.give()
 
-    def _synced(self, gvk: Gvk, listed: set[ObjectRef]) -> None:
+    async def _synced(self, gvk: Gvk, listed: set[ObjectRef]) -> None:
         self.synced.add(gvk)
         was_blind = self.blind.pop(gvk, None) is not None
+        turns = Turns()
         for ref, keys in list(self._users.items()):
+            await turns.give()
             if (ref.api_version, ref.kind) != gvk:
                 continue
             if ref not in listed:
                 self._seen(ref, None)
                 continue
             # Listed before its ModelDeployment was known: nobody has looked at it yet.
-            for key in keys:
+            for key in list(keys):
                 self._look_if_unseen(key, ref)
         if was_blind:
             self._wake_all(gvk)
@@ -199,6 +213,7 @@ class TargetWatcher:
 
     async def _list_all(self, gvk: Gvk) -> None:
         """Lists a kind that is watched once more; what it does not show is left to single looks."""
+        turns = Turns()
         try:
             async with contextlib.aclosing(self._watches.watch(*gvk)) as events:
                 async for event in events:
@@ -206,6 +221,7 @@ class TargetWatcher:
                         return
                     if event.object is not None:
                         self._seen(_ref(gvk, event.object), event.object)
+                        await turns.give()
         except Exception:
             log.exception("listing failed; targets are read one by one", kind=gvk[1])
 

@@ -10,21 +10,32 @@ _TURN: Final = 0.005
 """Seconds; beyond it the loop would be noticeably late for others."""
 
 
+class Turns:
+    """For long work whose pieces come one by one and wait for nothing."""
+
+    def __init__(self) -> None:
+        self._clock = asyncio.get_running_loop().time
+        self._began = self._clock()
+
+    async def give(self) -> None:
+        """Lets everybody else have their turn when this one has lasted for a few milliseconds."""
+        if self._clock() - self._began > _TURN:
+            await asyncio.sleep(0)
+            self._began = self._clock()
+
+
 async def each(items: Sequence[T], work: Callable[[T], Awaitable[None]], *, at_once: int = 1) -> None:
     """Does `work` for every item, begun in their order, at most `at_once` side by side.
 
     Work that waits for nothing is interrupted every few milliseconds. The first error cancels the rest.
     """
-    clock = asyncio.get_running_loop().time
     waiting = iter(items)
 
     async def serve() -> None:
-        began = clock()
+        turns = Turns()
         for item in waiting:
             await work(item)
-            if clock() - began > _TURN:
-                await asyncio.sleep(0)
-                began = clock()
+            await turns.give()
 
     async with asyncio.TaskGroup() as group:
         for _ in range(min(at_once, len(items))):

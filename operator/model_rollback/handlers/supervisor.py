@@ -8,13 +8,14 @@ that is younger than itself; in a shared loop that would be the tick and the Rol
 import asyncio
 import contextlib
 import threading
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
 import kopf
 import structlog
 
 from model_rollback import telemetry
+from model_rollback.handlers.forwarding import Forwarder
 from model_rollback.handlers.registry import Inbox, build_registry
 from model_rollback.handlers.tuning import tuned
 
@@ -26,23 +27,6 @@ _STABLE_AFTER = 60.0
 _CLOSING = 0.25
 # Else kopf names itself after the user, and a container's user has no name. Read by its peering only, which is off.
 _OWN_ID: Any = "model-rollback"
-
-
-class _Forwarder:
-    """Carries watch events from kopf's thread into the loop of the engine."""
-
-    def __init__(self, inbox: Inbox, loop: asyncio.AbstractEventLoop) -> None:
-        self._inbox = inbox
-        self._loop = loop
-
-    def on_policy(self, body: Mapping[str, Any], *, deleted: bool) -> None:
-        self._loop.call_soon_threadsafe(lambda: self._inbox.on_policy(body, deleted=deleted))
-
-    def on_system(self, body: Mapping[str, Any], *, deleted: bool) -> None:
-        self._loop.call_soon_threadsafe(lambda: self._inbox.on_system(body, deleted=deleted))
-
-    def on_rollback(self, body: Mapping[str, Any], *, deleted: bool) -> None:
-        self._loop.call_soon_threadsafe(lambda: self._inbox.on_rollback(body, deleted=deleted))
 
 
 class Watcher:
@@ -105,7 +89,7 @@ class Watcher:
             )
 
         await kopf.operator(
-            registry=build_registry(_Forwarder(self._inbox, engine_loop), log_in),
+            registry=build_registry(Forwarder(self._inbox, engine_loop), log_in),
             settings=tuned(self._namespaces),
             clusterwide=not self._namespaces,
             namespaces=self._namespaces,

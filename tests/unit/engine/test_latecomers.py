@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from model_rollback.engine.latecomers import Latecomers
+from model_rollback.engine.lull import Lull
 from model_rollback.ports import ObjectRef
 
 DEPLOYMENTS = ("apps/v1", "Deployment")
@@ -16,7 +17,10 @@ class Kind:
     def __init__(self, hidden=()):
         self.looked, self.lists, self.unseen = [], 0, set()
         self.hidden = set(hidden)
-        self.late = Latecomers(is_unseen=self.unseen.__contains__, look=self.look, list_all=self.list_all)
+        self.lull = Lull()
+        self.late = Latecomers(
+            is_unseen=self.unseen.__contains__, look=self.look, list_all=self.list_all, lull=self.lull
+        )
 
     async def look(self, late):
         await asyncio.sleep(0)
@@ -49,6 +53,21 @@ async def test_many_are_seen_by_one_list_and_the_rest_by_reads(many):
     kind = Kind(hidden={"m7"})
     await kind.come([f"m{n}" for n in range(many)])
     assert (kind.looked, kind.lists) == (["m7"], 1)
+
+
+async def test_a_fleet_that_comes_bit_by_bit_is_seen_by_one_list():
+    kind = Kind()
+    for part in range(20):
+        for name in (f"m{part}-{n}" for n in range(50)):
+            late = (("shop", name), ObjectRef(*DEPLOYMENTS, "shop", name))
+            kind.unseen.add(late)
+            kind.lull.came()
+            kind.late.add(*late)
+        await asyncio.sleep(0.001)
+    async with asyncio.timeout(60):
+        while kind.unseen:  # noqa: ASYNC110 - the end is seen from outside
+            await asyncio.sleep(0.01)
+    assert (kind.looked, kind.lists) == ([], 1)
 
 
 async def test_who_comes_later_is_served_too():

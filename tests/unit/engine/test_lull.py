@@ -1,0 +1,51 @@
+"""A stream of arrivals is waited for, and no stream for ever."""
+
+import asyncio
+
+from model_rollback.engine.lull import Lull
+from tests.unit.engine.virtual_time import VirtualLoop
+
+
+def in_virtual_time(work):
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(work())
+
+
+def test_it_waits_while_something_comes_and_not_much_longer():
+    async def work():
+        lull, now = Lull(), asyncio.get_running_loop().time
+        waiting = asyncio.create_task(lull.wait())
+        for _ in range(20):
+            lull.came()
+            await asyncio.sleep(0.1)
+            assert not waiting.done()
+        await waiting
+        return now()
+
+    assert 2.0 <= in_virtual_time(work) < 2.5
+
+
+def test_it_waits_for_nothing_where_nothing_came():
+    async def work():
+        await Lull().wait()
+        return asyncio.get_running_loop().time()
+
+    assert in_virtual_time(work) == 0
+
+
+def test_a_stream_without_end_is_not_waited_for():
+    async def work():
+        lull, now = Lull(), asyncio.get_running_loop().time
+
+        async def come():
+            while True:
+                lull.came()
+                await asyncio.sleep(0.1)
+
+        lull.came()
+        coming = asyncio.create_task(come())
+        await lull.wait()
+        coming.cancel()
+        return now()
+
+    assert 9 < in_virtual_time(work) < 11
