@@ -114,43 +114,14 @@ class App:
             registry=telemetry.REGISTRY,
             paths=paths,
         )
-        brake = self._settings.brake
 
         def make_runtime(elected: Elected) -> Runtime:
-            return Runtime(
-                objects=ClusterObjects(connection, paths),
-                acting_as=lambda namespace, account: ClusterObjects(
-                    connection, paths, user=f"system:serviceaccount:{namespace}:{account}"
-                ),
-                watches=ClusterWatches(connection, paths, namespaces=self._settings.namespaces),
-                sources=sources,
-                source_rules=_rules(self._settings.metrics_sources),
-                http=ServiceProbes(
-                    ClusterServices(connection, paths),
-                    self._settings.probes.overrides(),
-                    self._settings.probes.allowed_hosts,
-                ),
-                logs=ClusterPodLogs(connection, paths),
-                pods=ClusterPods(connection, paths),
-                lists=ClusterLists(connection, paths),
-                recorder=recorder,
-                clock=self._clock,
-                elected=elected,
-                brake=BrakeRule(brake.max_share, brake.at_least, brake.release_after),
-            )
+            return self._make_runtime(connection, paths, recorder, sources, elected)
 
         def make_watcher(runtime: Runtime) -> Watcher:
             return Watcher(runtime, lambda: self._login(connection), self._settings.namespaces)
 
-        endpoint = Endpoint(
-            self._settings.http.host,
-            self._settings.http.port,
-            healthy=self._healthy,
-            ready=self._ready,
-            registry=telemetry.REGISTRY,
-        )
-        await endpoint.start()
-        self.port = endpoint.port
+        endpoint = await self._serve()
         log.info(
             "operator started", port=self.port, sources=sorted(sources), namespaces=self._settings.namespaces
         )
@@ -170,6 +141,48 @@ class App:
                 task.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
             await endpoint.stop()
+
+    async def _serve(self) -> Endpoint:
+        """Health checks and metrics. Raises OSError when the port is taken."""
+        endpoint = Endpoint(
+            self._settings.http.host,
+            self._settings.http.port,
+            healthy=self._healthy,
+            ready=self._ready,
+            registry=telemetry.REGISTRY,
+        )
+        await endpoint.start()
+        self.port = endpoint.port
+        return endpoint
+
+    def _make_runtime(
+        self,
+        connection: Connection,
+        paths: Paths,
+        recorder: EventRecorder,
+        sources: Mapping[str, PrometheusSource],
+        elected: Elected,
+    ) -> Runtime:
+        """The engine of one term, with its adapters."""
+        brake, probes = self._settings.brake, self._settings.probes
+        services = ClusterServices(connection, paths)
+        return Runtime(
+            objects=ClusterObjects(connection, paths),
+            acting_as=lambda namespace, account: ClusterObjects(
+                connection, paths, user=f"system:serviceaccount:{namespace}:{account}"
+            ),
+            watches=ClusterWatches(connection, paths, namespaces=self._settings.namespaces),
+            sources=sources,
+            source_rules=_rules(self._settings.metrics_sources),
+            http=ServiceProbes(services, probes.overrides(), probes.allowed_hosts),
+            logs=ClusterPodLogs(connection, paths),
+            pods=ClusterPods(connection, paths),
+            lists=ClusterLists(connection, paths),
+            recorder=recorder,
+            clock=self._clock,
+            elected=elected,
+            brake=BrakeRule(brake.max_share, brake.at_least, brake.release_after),
+        )
 
     def _known(self) -> int:
         """How many objects of ours are known."""

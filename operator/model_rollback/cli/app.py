@@ -9,10 +9,12 @@ from typing import Annotated
 import typer
 from rich.progress import Progress
 
+from model_rollback.api.v1alpha1 import ModelDeployment, RollbackPolicy
 from model_rollback.cli import console, plotting, reporting
 from model_rollback.cli.backtest_report import show_backtest
-from model_rollback.cli.backtesting import backtest
+from model_rollback.cli.backtesting import Backtest, backtest
 from model_rollback.cli.documents import UnusableError, expand, read
+from model_rollback.cli.history import Window
 from model_rollback.cli.linting import lint as run_lint
 from model_rollback.cli.policies import find_policy
 from model_rollback.cli.scripts import Script, load
@@ -20,6 +22,7 @@ from model_rollback.cli.sources import moment, open_source, span
 from model_rollback.cli.testing import play
 from model_rollback.core.presets import resolve_policy
 from model_rollback.errors import MetricsError
+from model_rollback.ports import MetricsSource
 
 app = typer.Typer(
     help="Checks, tests and replays rollback policies.",
@@ -123,45 +126,49 @@ def run_tests(
     raise typer.Exit(2 if problems else int(not all(r.passed for r in results)))
 
 
+PolicyFile = Annotated[
+    str,
+    typer.Option(
+        "--file", "-f", help="The policy, and if it is there its ModelDeployment; - for standard input."
+    ),
+]
+Since = Annotated[str, typer.Option(help="How far back, e.g. 720h, or a time, e.g. 2026-01-05T10:00:00Z.")]
+Until = Annotated[str, typer.Option(help="The end, as a time or as long ago. Default: now.")]
+Step = Annotated[str, typer.Option(help="Time between two evaluations. Default: the policy's interval.")]
+Prometheus = Annotated[
+    str, typer.Option(envvar="PROMETHEUS_URL", help="The Prometheus to ask, e.g. http://localhost:9090.")
+]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        help="The operator's configuration file: its metricsSources, with their credentials, are asked."
+    ),
+]
+TargetSeen = Annotated[
+    str,
+    typer.Option(
+        help="When the version to go back to was last live, for triggers with baseline: {version: Target}; "
+        "a time, or as long before the end. Default: when the window begins."
+    ),
+]
+PolicyName = Annotated[str | None, typer.Option(help="The policy's name, when the file holds several.")]
+Plot = Annotated[
+    Path | None, typer.Option(help="Draw it into this file (.svg, .png or .pdf); needs the extra `report`.")
+]
+
+
 @app.command("backtest")
 def run_backtest(
-    file: Annotated[
-        str,
-        typer.Option(
-            "--file", "-f", help="The policy, and if it is there its ModelDeployment; - for standard input."
-        ),
-    ],
-    since: Annotated[
-        str, typer.Option(help="How far back, e.g. 720h, or a time, e.g. 2026-01-05T10:00:00Z.")
-    ] = "24h",
-    until: Annotated[str, typer.Option(help="The end, as a time or as long ago. Default: now.")] = "",
-    step: Annotated[
-        str, typer.Option(help="Time between two evaluations. Default: the policy's interval.")
-    ] = "",
-    prometheus: Annotated[
-        str, typer.Option(envvar="PROMETHEUS_URL", help="The Prometheus to ask, e.g. http://localhost:9090.")
-    ] = "",
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            help="The operator's configuration file: its metricsSources, with their credentials, are asked."
-        ),
-    ] = None,
-    target_seen: Annotated[
-        str,
-        typer.Option(
-            help="When the version to go back to was last live, for triggers with baseline: {version: Target}; "
-            "a time, or as long before the end. Default: when the window begins."
-        ),
-    ] = "",
-    policy: Annotated[
-        str | None, typer.Option(help="The policy's name, when the file holds several.")
-    ] = None,
+    file: PolicyFile,
+    since: Since = "24h",
+    until: Until = "",
+    step: Step = "",
+    prometheus: Prometheus = "",
+    config: Config = None,
+    target_seen: TargetSeen = "",
+    policy: PolicyName = None,
     output: Annotated[Output, typer.Option("--output", "-o", help="text or json.")] = Output.TEXT,
-    plot: Annotated[
-        Path | None,
-        typer.Option(help="Draw it into this file (.svg, .png or .pdf); needs the extra `report`."),
-    ] = None,
+    plot: Plot = None,
 ) -> None:
     """Ask a Prometheus what it remembers and say when the policy would have rolled back, and on what.
 
@@ -172,20 +179,9 @@ def run_backtest(
             plotting.require_matplotlib()
         found, system = find_policy(read(file), file, policy)
         moments = span(since, until, step, found.spec.interval, now=datetime.now(UTC))
-        since_when = moment("--target-seen", target_seen, moments.last) if target_seen else moments.first
+        seen = moment("--target-seen", target_seen, moments.last) if target_seen else moments.first
         source = open_source(found.spec.metrics_source, prometheus, config)
-        with Progress(console=console.err(), transient=True) as progress:
-            task = progress.add_task("replaying", total=moments.steps)
-            result = asyncio.run(
-                backtest(
-                    resolve_policy(found.spec),
-                    system.spec if system is not None else None,
-                    source,
-                    moments,
-                    lambda done: progress.update(task, advance=done),
-                    target_seen=since_when,
-                )
-            )
+        result = _replay(found, system, source, moments, seen)
         if plot is not None:
             plotting.plot(result, plot)
     except (UnusableError, MetricsError) as error:
@@ -195,3 +191,25 @@ def run_backtest(
         console.show_json({"policy": found.metadata.name, **result.as_json()})
     else:
         show_backtest(found.metadata.name, result)
+
+
+def _replay(
+    policy: RollbackPolicy,
+    system: ModelDeployment | None,
+    source: MetricsSource,
+    moments: Window,
+    target_seen: datetime,
+) -> Backtest:
+    """With a progress bar. Raises MetricsError and UnusableError."""
+    with Progress(console=console.err(), transient=True) as progress:
+        task = progress.add_task("replaying", total=moments.steps)
+        return asyncio.run(
+            backtest(
+                resolve_policy(policy.spec),
+                system.spec if system is not None else None,
+                source,
+                moments,
+                lambda done: progress.update(task, advance=done),
+                target_seen=target_seen,
+            )
+        )

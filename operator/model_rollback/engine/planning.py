@@ -50,53 +50,58 @@ async def make(
     Raises:
         ClusterError: the API server could not be asked; nothing was written to a target.
     """
-    spec = rollback.spec
-    if system.spec is None:
-        return _never(rollback, Reason.INVALID_SPEC, f"{system.ref} is invalid: {system.problem}.")
-    if policy is None or policy.spec is None:
-        said = f"RollbackPolicy {spec.policy_ref.name} is gone or invalid, and there was no plan yet."
-        return _never(rollback, Reason.INVALID_SPEC, said)
-    problem = plan.problem_of_steps(policy.spec.steps, system.spec.components)
-    if problem:
-        return _never(rollback, Reason.INVALID_SPEC, problem)
+    specs = _usable(rollback, system, policy)
+    if isinstance(specs, Made):
+        return specs
+    spec, procedure = specs
     found = await read_targets(objects, system)
-    live = pins_of(system.spec, found) if found is not None else None
+    live = pins_of(spec, found) if found is not None else None
     if found is None or live is None:
         return _never(rollback, Reason.TARGETS_MISSING, "a target disappeared before the plan was made.")
-    start = _start_of(rollback, system.spec, system, live)
+    start = _start_of(rollback, spec, system, live)
     if isinstance(start, Made):
         return start
-    target = _target_of(rollback, start[0], policy.spec.target, system.spec, system, now)
+    target = _target_of(rollback, start[0], procedure.target, spec, system, now)
     if isinstance(target, Made):
         return target
-    breached = [e.trigger for e in rollback.handed_over] or [
-        t.name for t in policy.status.triggers if is_open(t)
-    ]
-    procedure = plan.resolve_procedure(policy.spec, breached)
-    resolved = {
-        "target": _conditions(rollback, policy.spec.target),
-        "service_account_name": system.spec.service_account_name or "",
-    }
-    procedure = procedure.model_copy(update=resolved)
     way = await way_to(objects, writer, system, target, live, attempt=1, listed=procedure.steps)
     if isinstance(way, NoWay):
         if way.there_already:
             return Made(superseded=way.why)
         return _never(rollback, Reason.NO_SAFE_TARGET, way.why)
     reverted = [s.component for s in way.steps if s.action == "Revert"]
+    since, namespace = system.status.current_since, system.ref.namespace
     kept = {
         "from_revision": await revisions.keep(objects, system, start[0], live),
-        "not_reverted": await leftovers.find(
-            objects,
-            system.ref.namespace,
-            system.spec.components,
-            found,
-            reverted,
-            system.status.current_since,
-        ),
+        "not_reverted": await leftovers.find(objects, namespace, spec.components, found, reverted, since),
     }
-    targets = _targets(target, procedure, system.spec, system, now)
+    targets = _targets(target, procedure, spec, system, now)
     return Made(kept | _fields(rollback, start, targets, way, procedure, now))
+
+
+def _usable(
+    rollback: RollbackEntry, system: SystemEntry, policy: PolicyEntry | None
+) -> tuple[ModelDeploymentSpec, Procedure] | Made:
+    """What the system is made of and the procedure as the policy has it now, unless one of them is invalid."""
+    if system.spec is None:
+        return _never(rollback, Reason.INVALID_SPEC, f"{system.ref} is invalid: {system.problem}.")
+    if policy is None or policy.spec is None:
+        name = rollback.spec.policy_ref.name
+        said = f"RollbackPolicy {name} is gone or invalid, and there was no plan yet."
+        return _never(rollback, Reason.INVALID_SPEC, said)
+    problem = plan.problem_of_steps(policy.spec.steps, system.spec.components)
+    if problem:
+        return _never(rollback, Reason.INVALID_SPEC, problem)
+    open_now = [t.name for t in policy.status.triggers if is_open(t)]
+    procedure = plan.resolve_procedure(
+        policy.spec, [e.trigger for e in rollback.handed_over] or open_now
+    ).model_copy(
+        update={
+            "target": _conditions(rollback, policy.spec.target),
+            "service_account_name": system.spec.service_account_name or "",
+        }
+    )
+    return system.spec, procedure
 
 
 def _never(rollback: RollbackEntry, reason: Reason, said: str) -> Made:
@@ -127,12 +132,15 @@ def _target_of(
     system: SystemEntry,
     now: datetime,
 ) -> candidates.Candidate | Made:
-    """The version to put back: the one that was decided, or the one that a person's request comes to."""
+    """The version to put back: the one that was decided, or the one that a person's request comes to.
+
+    `target`: the conditions of the procedure.
+    """
     asked, status = rollback.spec, system.status
     if asked.type == "Manual" and asked.target_version == start:
         return Made(denied=(Reason.ALREADY_AT_TARGET, f"{start}: it is what runs now"))
     if asked.type == "Manual":
-        choice = candidates.choose(_conditions(rollback, target), spec, status, now=now)
+        choice = candidates.choose(target, spec, status, now=now)
         if choice.candidate is None:
             return Made(denied=(Reason.NO_SAFE_TARGET, f"there is no version to go back to: {choice.why}"))
         if asked.target_digest not in (None, choice.candidate.digest):
