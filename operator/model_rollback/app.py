@@ -27,6 +27,7 @@ from model_rollback.adapters.watches import ClusterWatches
 from model_rollback.core.brake import BrakeRule
 from model_rollback.core.tenancy import SourceRules
 from model_rollback.engine.leader import Alone, Election, Leadership, Rhythm
+from model_rollback.engine.outside import Outside
 from model_rollback.engine.runtime import Runtime
 from model_rollback.garbage import Freezer
 from model_rollback.handlers.supervisor import Watcher
@@ -166,7 +167,7 @@ class App:
         """The engine of one term, with its adapters."""
         brake, probes = self._settings.brake, self._settings.probes
         services = ClusterServices(connection, paths)
-        return Runtime(
+        outside = Outside(
             objects=ClusterObjects(connection, paths),
             acting_as=lambda namespace, account: ClusterObjects(
                 connection, paths, user=f"system:serviceaccount:{namespace}:{account}"
@@ -180,9 +181,9 @@ class App:
             lists=ClusterLists(connection, paths),
             recorder=recorder,
             clock=self._clock,
-            elected=elected,
-            brake=BrakeRule(brake.max_share, brake.at_least, brake.release_after),
         )
+        rule = BrakeRule(brake.max_share, brake.at_least, brake.release_after)
+        return Runtime(outside, elected=elected, brake=rule)
 
     def _known(self) -> int:
         """How many objects of ours are known."""

@@ -1,42 +1,29 @@
 """Puts the engine together and runs it. Watch events come in here; everything else follows."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import structlog
 
 from model_rollback import telemetry
 from model_rollback.core.brake import BrakeRule
-from model_rollback.core.tenancy import SourceRules
 from model_rollback.engine.announcer import Announcer
 from model_rollback.engine.census import take_census
 from model_rollback.engine.context import World
 from model_rollback.engine.evaluator import Evaluator
 from model_rollback.engine.executor import Executor
+from model_rollback.engine.outside import Outside
 from model_rollback.engine.pruning import Pruning
 from model_rollback.engine.requests import Requests
 from model_rollback.engine.retention import Retention
 from model_rollback.engine.scheduler import Scheduler
 from model_rollback.engine.store import Key, PolicyEntry, Store, SystemEntry, key_of
 from model_rollback.engine.targets import TargetWatcher
-from model_rollback.engine.tenancy import sources_for
 from model_rollback.engine.tracker import Tracker
 from model_rollback.engine.wakeups import Wakeups
 from model_rollback.errors import ClusterError
-from model_rollback.ports import (
-    Clock,
-    HttpProbes,
-    Lists,
-    MetricsSource,
-    Object,
-    ObjectRef,
-    Objects,
-    PodLogs,
-    Pods,
-    Recorder,
-    Watches,
-)
+from model_rollback.ports import Object, ObjectRef
 
 log = structlog.get_logger(__name__)
 
@@ -45,62 +32,30 @@ class Runtime:
     """The engine. `run` is endless; the three `on_…` methods take watch events at any time, also before `run`.
 
     Until this replica is elected it learns what there is and does nothing.
-    `acting_as`: the objects as a ServiceAccount (namespace, name) may read and write them.
     """
 
-    def __init__(
-        self,
-        *,
-        objects: Objects,
-        acting_as: Callable[[str, str], Objects],
-        watches: Watches,
-        sources: Mapping[str, MetricsSource],
-        source_rules: SourceRules,
-        http: HttpProbes,
-        logs: PodLogs,
-        pods: Pods,
-        lists: Lists,
-        recorder: Recorder,
-        clock: Clock,
-        elected: Callable[[], Awaitable[int]],
-        brake: BrakeRule,
-    ) -> None:
+    def __init__(self, outside: Outside, *, elected: Callable[[], Awaitable[int]], brake: BrakeRule) -> None:
         """`elected`: answers with the epoch of this replica's term as soon as it may write."""
-        self.store = Store(source_rules)
+        objects, clock = outside.objects, outside.clock
+        self.store = Store(outside.source_rules)
         telemetry.COUNTED.take = lambda: take_census(self.store)
         self._clock = clock
         self._objects = objects
         self._wakeups: Wakeups[Key] = Wakeups(clock)
-        announcer = Announcer(recorder)
-        self.targets = TargetWatcher(self.store, objects, watches, clock, self._target_changed)
-        self._world = World(
-            self.store,
-            objects,
-            clock,
-            lambda namespace: sources_for(namespace, sources, source_rules),
-            http,
-            logs,
-            announcer,
-            look_at_targets=self.targets.refresh,
-            introduce_policy=lambda body: self.on_policy(body, deleted=False),
-            introduce_system=self._introduce,
-            acting_as=acting_as,
-            reconsider=lambda ref: self._spawn(self._reconsider(ref)),
-            track=self._wakeups.wake,
-            epoch=lambda: self._epoch,
-        )
+        announcer = Announcer(outside.recorder)
+        self.targets = TargetWatcher(self.store, objects, outside.watches, clock, self._target_changed)
+        self._world = self._make_world(outside, announcer)
         self.executor = Executor(self._world)
         self.requests = Requests(self._world, self.executor)
         self._retention = Retention(self.store, objects)
-        self._pruning = Pruning(objects, lists)
-        tracker = Tracker(
-            self.store, objects, pods, self._pruning, self.targets, self._wakeups, announcer, clock
+        self._pruning = Pruning(objects, outside.lists)
+        self._tracker = Tracker(
+            self.store, objects, outside.pods, self._pruning, self.targets, self._wakeups, announcer, clock
         )
-        self._tracker = tracker
         self._evaluator = Evaluator(
-            self.store, objects, self.targets, tracker, announcer, self.executor, self._introduce
+            self.store, objects, self.targets, self._tracker, announcer, self.executor, self._introduce
         )
-        self.scheduler = Scheduler(self.store, sources, self._evaluator, clock, brake)
+        self.scheduler = Scheduler(self.store, outside.sources, self._evaluator, clock, brake)
         self._registered: dict[Key, tuple[str, int]] = {}
         self._policies_seen: dict[Key, tuple[str, int]] = {}
         self._background: set[asyncio.Task[None]] = set()
@@ -108,6 +63,25 @@ class Runtime:
         self._epoch = 0
         self._leads = False
         self._unattended: dict[Key, Object] = {}
+
+    def _make_world(self, outside: Outside, announcer: Announcer) -> World:
+        """The engine as a run of a Rollback sees it."""
+        return World(
+            self.store,
+            outside.objects,
+            outside.clock,
+            outside.sources_for,
+            outside.http,
+            outside.logs,
+            announcer,
+            look_at_targets=self.targets.refresh,
+            introduce_policy=lambda body: self.on_policy(body, deleted=False),
+            introduce_system=self._introduce,
+            acting_as=outside.acting_as,
+            reconsider=lambda ref: self._spawn(self._reconsider(ref)),
+            track=self._wakeups.wake,
+            epoch=lambda: self._epoch,
+        )
 
     async def run(self) -> None:
         """Endless. A part that fails ends the whole; cancelling ends everything at once, safe at any moment."""
