@@ -1,6 +1,7 @@
 """Objects, watches and Events on a real API server."""
 
 import asyncio
+import base64
 import contextlib
 import json
 import uuid
@@ -8,15 +9,17 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
 import pytest
+import yaml
 from prometheus_client import CollectorRegistry
 
 from model_rollback.adapters.clock import SystemClock
 from model_rollback.adapters.connection import Connection, connect
 from model_rollback.adapters.events import EventRecorder
+from model_rollback.adapters.metrics import PrometheusSource, SourceConfig
 from model_rollback.adapters.objects import ClusterObjects
 from model_rollback.adapters.watches import ClusterWatches, WatchTiming
 from model_rollback.api.reasons import Reason
-from model_rollback.errors import Conflict, Forbidden, Invalid, NotFound, Refused, Unavailable
+from model_rollback.errors import Conflict, Forbidden, Invalid, MetricsError, NotFound, Refused, Unavailable
 from model_rollback.ports import Notice, ObjectRef, WatchEvent
 from tests.support.cluster import Cluster
 from tests.support.commands import Kubectl
@@ -353,3 +356,20 @@ async def test_an_api_server_that_is_not_there_is_unavailable(cluster: Cluster, 
     with pytest.raises(Unavailable, match="cannot be reached"):
         await ClusterObjects(lost).get(ObjectRef("v1", "ConfigMap", "default", "x"))
     await lost.close()
+
+
+async def test_a_metrics_source_is_believed_only_with_its_ca_bundle(cluster: Cluster, tmp_path: Any):
+    """A server with a CA of its own: the API server is one, and no Prometheus."""
+    known = yaml.safe_load(cluster.kubeconfig.read_text())["clusters"][0]["cluster"]
+    bundle = tmp_path / "ca.pem"
+    bundle.write_bytes(base64.b64decode(known["certificate-authority-data"]))
+    said = {}
+    for name, ca_file in (("system's", None), ("its own", str(bundle))):
+        source = PrometheusSource(SourceConfig(known["server"], ca_file=ca_file))
+        try:
+            with pytest.raises(MetricsError) as caught:
+                await source.query("up", SystemClock().now())
+        finally:
+            source.close()
+        said[name] = (caught.value.kind, "TLS to" in str(caught.value))
+    assert said == {"system's": ("unreachable", True), "its own": ("unauthorized", False)}

@@ -298,7 +298,7 @@ async def test_a_question_ends_when_its_asker_must_go_on_and_so_does_its_thread(
         await writer.drain()
 
     async with talking(slow_once) as port:
-        source = PrometheusSource(SourceConfig(f"http://127.0.0.1:{port}", timeout=3600, concurrency=1))
+        source = PrometheusSource(SourceConfig(f"http://127.0.0.1:{port}", timeout=5.0, concurrency=1))
         try:
             with pytest.raises(MetricsError, match=r"did not answer within 0\.5 s") as caught:
                 await source.query("up", AT, within=timedelta(seconds=0.5))

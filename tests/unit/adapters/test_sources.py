@@ -1,0 +1,83 @@
+"""From a source's settings to what its Prometheus is sent."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytest_httpserver import HTTPServer
+
+from model_rollback.adapters.sources import make_source
+from model_rollback.errors import MetricsError
+from model_rollback.settings import MetricsSourceSettings
+from tests.unit.adapters.asking import AT, PATH, success
+
+BASIC = "Basic dTpzM2NyZXQ="
+"""u and s3cret."""
+
+
+def source_of(url: str, **settings: Any) -> Any:
+    return make_source(MetricsSourceSettings.model_validate({"url": url, **settings}))
+
+
+@pytest.mark.parametrize(
+    ("settings", "headers"),
+    [
+        ({"tenant": "shop"}, {"X-Scope-OrgID": "shop"}),
+        ({"headers": {"X-Team": "ml"}}, {"X-Team": "ml"}),
+        ({"bearerTokenFile": "secret"}, {"Authorization": "Bearer s3cret"}),
+        ({"basicAuth": {"username": "u", "passwordFile": "secret"}}, {"Authorization": BASIC}),
+        ({"basicAuth": {"username": "u", "passwordEnv": "PASSWORD"}}, {"Authorization": BASIC}),
+    ],
+    ids=["tenant", "header", "token", "password in a file", "password in a variable"],
+)
+async def test_the_headers_that_are_configured_are_sent(
+    settings: dict[str, Any],
+    headers: dict[str, str],
+    httpserver: HTTPServer,
+    url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    (tmp_path / "secret").write_text("s3cret\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PASSWORD", "s3cret")
+    httpserver.expect_request(PATH).respond_with_json(success([]))
+    source = source_of(url, **settings)
+    try:
+        await source.query("up", AT)
+    finally:
+        source.close()
+    (request, _) = httpserver.log[-1]
+    assert {name: request.headers[name] for name in headers} == headers
+
+
+@pytest.mark.parametrize(
+    ("settings", "sent"),
+    [
+        ({}, {"timeout": "5s", "limit": "20001", "partial_response": "false", "deny_partial_response": "1"}),
+        ({"partialResponse": "Allow"}, {"partial_response": "true", "deny_partial_response": "0"}),
+        ({"timeout": "3s", "maxSeries": 7}, {"timeout": "3s", "limit": "8"}),
+    ],
+    ids=["defaults", "answers in part allowed", "limits"],
+)
+async def test_the_limits_that_are_configured_are_sent(
+    settings: dict[str, Any], sent: dict[str, str], httpserver: HTTPServer, url: str
+):
+    httpserver.expect_request(PATH).respond_with_json(success([]))
+    source = source_of(url, **settings)
+    try:
+        await source.query("up", AT)
+    finally:
+        source.close()
+    (request, _) = httpserver.log[-1]
+    assert {name: request.args[name] for name in sent} == sent
+
+
+async def test_a_ca_bundle_that_is_not_there_says_so(tmp_path: Path):
+    source = source_of("https://127.0.0.1:1", caFile=str(tmp_path / "none.pem"))
+    try:
+        with pytest.raises(MetricsError, match=r"none\.pem") as caught:
+            await source.query("up", AT)
+    finally:
+        source.close()
+    assert caught.value.kind == "unreachable"
