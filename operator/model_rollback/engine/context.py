@@ -61,6 +61,7 @@ class Context:
         self.system = system
         self.rollback = rollback
         self._values: dict[str, Values] = {}
+        self._seen: dict[str, Object] = {}
         self._epoch = world.epoch()
 
     @property
@@ -113,8 +114,18 @@ class Context:
         """Runs the steps that patch a target."""
         world, namespace = self.world, self.system.ref.namespace
         return StepRunner(
-            world.objects, self.writer, world.clock, namespace, self.rollback.ref.name, self._epoch
+            world.objects,
+            self.writer,
+            world.clock,
+            namespace,
+            self.rollback.ref.name,
+            self._epoch,
+            self._seen,
         )
+
+    def look_anew(self) -> None:
+        """Time has passed: what was seen of the targets is not gone by any more."""
+        self._seen.clear()
 
     @property
     def job_runner(self) -> JobRunner:
@@ -169,6 +180,10 @@ class Context:
         """The component as the ModelDeployment describes it now; None once it is removed."""
         components: Sequence[Component] = self.system.spec.components if self.system.spec else []
         return next((c for c in components if c.name == name), None)
+
+    def remember(self, kept: Mapping[str, Values]) -> None:
+        """Revision → what was just kept under that name."""
+        self._values.update(kept)
 
     async def values(self, revision: str) -> Mapping[str, PinValues]:
         """The full values of a kept version. Raises NotFound when somebody deleted it."""

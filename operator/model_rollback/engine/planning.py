@@ -1,5 +1,6 @@
 """Makes the plan of one Rollback from what runs now, and keeps both versions whole before anything is touched."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,15 +17,16 @@ from model_rollback.core.triggers import is_open
 from model_rollback.engine import leftovers, revisions
 from model_rollback.engine.reading import pins_of, read_targets, read_values
 from model_rollback.engine.store import PolicyEntry, RollbackEntry, SystemEntry
-from model_rollback.engine.ways import Dry, NoWay, Way, identity_of, shown, way_to
+from model_rollback.engine.ways import Dry, NoWay, Way, identity_of, keep, shown, way_to
 from model_rollback.ports import Objects
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """Either the status fields of a plan, or why there is none."""
+    """Either the status fields of a plan, or why there is none. `kept`: revision → the values it was made of."""
 
     fields: Mapping[str, Any] = field(default_factory=dict)
+    kept: Mapping[str, Values] = field(default_factory=dict)
     superseded: str = ""
     abandoned: str = ""
     denied: tuple[Reason, str] | None = None
@@ -58,6 +60,7 @@ async def make(
     live = pins_of(spec, found) if found is not None else None
     if found is None or live is None:
         return _never(rollback, Reason.TARGETS_MISSING, "a target disappeared before the plan was made.")
+    writer.remember(found)
     start = _start_of(rollback, spec, system, live)
     if isinstance(start, Made):
         return start
@@ -71,12 +74,17 @@ async def make(
         return _never(rollback, Reason.NO_SAFE_TARGET, way.why)
     reverted = [s.component for s in way.steps if s.action == "Revert"]
     since, namespace = system.status.current_since, system.ref.namespace
-    kept = {
-        "from_revision": await revisions.keep(objects, system, start[0], live),
-        "not_reverted": await leftovers.find(objects, namespace, spec.components, found, reverted, since),
-    }
+    from_revision, _, not_reverted = await asyncio.gather(
+        revisions.keep(objects, system, start[0], live),
+        keep(objects, system, way),
+        leftovers.find(objects, namespace, spec.components, found, reverted, since),
+    )
     targets = _targets(target, procedure, spec, system, now)
-    return Made(kept | _fields(rollback, start, targets, way, procedure, now))
+    fields = _fields(rollback, start, targets, way, procedure, now)
+    return Made(
+        {**fields, "from_revision": from_revision, "not_reverted": not_reverted},
+        {from_revision: live, way.entry.revision: way.values},
+    )
 
 
 def _usable(
@@ -255,7 +263,10 @@ async def _way_to_planned(
     if ranked.candidate.revision and ranked.candidate.digest != planned.digest:
         return "another version has its name now"
     way = await way_to(objects, writer, system, ranked.candidate, live, attempt=attempt, listed=listed)
-    return way if isinstance(way, Way) else way.why
+    if isinstance(way, NoWay):
+        return way.why
+    await keep(objects, system, way)
+    return way
 
 
 def _fields(

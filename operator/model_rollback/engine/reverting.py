@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 from model_rollback.api.reasons import Reason
-from model_rollback.api.v1alpha1.rollback_record import Step
+from model_rollback.api.v1alpha1.rollback_record import RollbackStatus, Step
 from model_rollback.core import machine
 from model_rollback.core.pins import PinValues
 from model_rollback.engine import lock
@@ -28,13 +29,55 @@ class Reverting:
     def __init__(self, context: Context) -> None:
         self._c = context
 
+    async def begin(self, unknown: Sequence[str]) -> None:
+        """Every dry run has passed: says so, and that the first steps run, in one write.
+
+        The bad version is taken out of the candidates beside it: both come before anything is written to a target.
+
+        Args:
+            unknown: objects that the pods need and that nobody could be asked about.
+        """
+        c = self._c
+        first = await self._first_moves()
+
+        def change(status: RollbackStatus) -> RollbackStatus:
+            status = machine.preflight_passed(status, at=c.now(), unknown=unknown)
+            for name, changes in first.items():
+                status = machine.change_step(status, name, at=c.now(), **changes)
+            return status
+
+        # A cancelled write has an unknown outcome: both are let come to their answer.
+        for answer in await asyncio.gather(c.write(change), self._keep_out(), return_exceptions=True):
+            if isinstance(answer, BaseException):
+                raise answer
+
+    async def _first_moves(self) -> dict[str, dict[str, Any]]:
+        """Step → how it begins, for those of which that can be told without another look."""
+        c = self._c
+        moves = {}
+        for step in machine.startable(machine.work_steps(c.status)):
+            component = c.component(step.component)
+            if step.action != "Revert" or step.state != "Pending" or component is None:
+                continue
+            try:
+                expected, wanted = await self._values(step)
+            except NotFound:
+                continue  # `_advance` says so
+            made = c.step_runner.begin(step, component, expected, wanted)
+            if made is not None and made.changes is not None:
+                moves[step.name] = made.changes
+        return moves
+
     async def revert(self) -> Pause | None:
         """The next Reverts; the bad version, and targets that failed, are taken out of the candidates first."""
+        await self._keep_out()
+        return await self._advance_all()
+
+    async def _keep_out(self) -> None:
         c = self._c
         await c.quarantine(c.rollback.from_version, c.rollback.from_digest)
         for target in machine.tried(c.status)[:-1]:
             await c.quarantine(target.version, target.digest)
-        return await self._advance_all()
 
     async def restore(self) -> Pause | None:
         """The next Restores; what is put back is no longer kept out."""
@@ -56,6 +99,7 @@ class Reverting:
             return None
         # A cancelled write has an unknown outcome: every step is let come to its answer, whatever another one raised.
         answers = await asyncio.gather(*(self._advance(step) for step in steps), return_exceptions=True)
+        c.look_anew()
         progress = [(s, a) for s, a in zip(steps, answers, strict=True) if isinstance(a, Progress)]
         pause = await self._record_all(sorted(progress, key=_turn))
         for answer in answers:

@@ -23,15 +23,23 @@ API: Final = "apps/v1"
 _SECRET_TYPE: Final = f"{GROUP}/version"
 
 
+def name_of(owner: Held[Any], values: Values) -> str:
+    """The name under which a version with these values is kept."""
+    # The owner's uid is in it: what an earlier ModelDeployment of this name left is about to be collected.
+    return f"{owner.ref.name[:200]}-{digest([owner.uid, _identity_of(values)])[:10]}"
+
+
+def _identity_of(values: Values) -> str:
+    return version_digest({component: show_all(pins) for component, pins in values.items()})
+
+
 async def keep(objects: Objects, owner: Held[Any], version: str, values: Values) -> str:
     """Makes sure that the version's values are kept; gives the name of the ControllerRevision.
 
     Raises:
         ClusterError: it could not be made.
     """
-    identity = version_digest({component: show_all(pins) for component, pins in values.items()})
-    # The owner's uid is in the name: what an earlier ModelDeployment of this name left is about to be collected.
-    name = f"{owner.ref.name[:200]}-{digest([owner.uid, identity])[:10]}"
+    identity, name = _identity_of(values), name_of(owner, values)
     metadata = {
         "name": name,
         "namespace": owner.ref.namespace,

@@ -97,10 +97,13 @@ class RollbackRun:
             try:
                 pause = await self._move()
                 delay = _RETRY
+                if pause is not None:
+                    self._c.look_anew()
             except NotFound:
                 raise
             except ClusterError as error:
                 log.warning("rollback waits for the API server", rollback=self.name, error=str(error))
+                self._c.look_anew()
                 pause = Pause(self._c.now() + delay)
                 await self._leave_alone(error)
                 delay = min(2 * delay, _RETRY_MAX)
@@ -144,6 +147,7 @@ class RollbackRun:
             await c.write(lambda s: machine.planned(s, made.fields, at=c.now()))
             words = f"{from_to(self.rollback)}: {c.rollback.spec.reason}"
             c.tell(Reason.ROLLBACK_STARTED, words, components=c.reverted)
+            c.remember(made.kept)
 
     async def _preflight(self) -> Pause | None:
         c = self._c
@@ -151,7 +155,7 @@ class RollbackRun:
         obstacle = await preflight.check()
         if obstacle is None:
             unknown = [str(reference) for reference in sorted(preflight.unknown)]
-            await c.write(lambda s: machine.preflight_passed(s, at=c.now(), unknown=unknown))
+            await self._reverting.begin(unknown)
             return None
         if obstacle.removed and len(machine.tried(c.status)) == 1:
             await self._abandon(obstacle.message)

@@ -4,7 +4,7 @@ What is to be done follows from where the target is now: at `before` it is patch
 anywhere else it is somebody else's newer deploy and left alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
@@ -75,9 +75,21 @@ class StepRunner:
     """Runs the steps of one Rollback on one component's target."""
 
     def __init__(
-        self, reader: Objects, writer: Objects, clock: Clock, namespace: str, rollback: str, epoch: int
+        self,
+        reader: Objects,
+        writer: Objects,
+        clock: Clock,
+        namespace: str,
+        rollback: str,
+        epoch: int,
+        seen: dict[str, Object] | None = None,
     ) -> None:
-        """`reader`: as the operator; `writer`: as the account that the ModelDeployment names, or the same."""
+        """
+        Args:
+            reader: as the operator. writer: as the account that the ModelDeployment names, or the same.
+            seen: component → its target as it was read a moment ago, so that it need not be read for each move. Every
+                write tests what it was built from: over a target that has changed since it fails, and reads it anew.
+        """
         self._reader = reader
         self._writer = writer
         self._consumers = Consumers(reader, writer, namespace)
@@ -85,6 +97,11 @@ class StepRunner:
         self._namespace = namespace
         self._rollback = rollback
         self._epoch = epoch
+        self._seen = {} if seen is None else seen
+
+    def remember(self, found: Mapping[str, Object]) -> None:
+        """Component → its target, as it was read just now."""
+        self._seen.update(found)
 
     async def dry_run(self, component: Component, wanted: PinValues) -> Object:
         """Asks the API server whether it would take the write; what the object would be then.
@@ -93,11 +110,33 @@ class StepRunner:
             ClusterError: it would not, or could not be asked.
             PathError: the target has no such pin.
         """
-        obj = await self._reader.get(ref_of(self._namespace, component))
-        patch = self._patch(component, obj, wanted, "preflight")
-        would_be = await self._writer.patch_json(ref_of(self._namespace, component), patch, dry_run=True)
+        try:
+            would_be = await self._try(component, wanted)
+        except (Invalid, Conflict) as error:
+            if isinstance(error, Invalid) and error.causes:
+                raise
+            # A `test` failed: it is not what was seen any more.
+            del self._seen[component.name]
+            would_be = await self._try(component, wanted)
         await self._consumers.dry_run(component, self._clock.now(), self._signature("preflight"))
         return would_be
+
+    async def _try(self, component: Component, wanted: PinValues) -> Object:
+        ref = ref_of(self._namespace, component)
+        if component.name not in self._seen:
+            self._seen[component.name] = await self._reader.get(ref)
+        patch = self._patch(component, self._seen[component.name], wanted, "preflight")
+        return await self._writer.patch_json(ref, patch, dry_run=True)
+
+    def begin(
+        self, step: Step, component: Component, expected: Sequence[PinValues], wanted: PinValues
+    ) -> Progress | None:
+        """How a step begins, when that can be told from what was seen; None: it is for `advance` to read more."""
+        obj = self._seen.get(component.name)
+        if obj is None or component.restart:
+            return None
+        live = observe(component, obj)
+        return self._begin(step, live, expected, wanted) if live.pins is not None else None
 
     async def advance(
         self,
@@ -114,7 +153,9 @@ class StepRunner:
             wanted: full values after it.
         """
         try:
-            obj = await self._reader.get(ref_of(self._namespace, component))
+            obj = self._seen.pop(component.name, None)
+            if obj is None:
+                obj = await self._reader.get(ref_of(self._namespace, component))
             live = observe(component, obj)
             if step.state == "Pending" and live.readiness.ready:
                 live = replace(live, readiness=await self._consumers.readiness(component))

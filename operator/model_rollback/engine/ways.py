@@ -1,7 +1,7 @@
 """The way from what runs to one target: its full values, kept, and the steps that lead there."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -33,10 +33,11 @@ def identity_of(values: Values) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """What leads to one target. `entry`: its entry in `status.targets`."""
+    """What leads to one target. `entry`: its entry in `status.targets`. `values`: what it puts there."""
 
     entry: PlannedTarget
     steps: tuple[Step, ...]
+    values: Values
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,9 @@ class NoWay:
 
 class Dry(Protocol):
     """Tries a write without making it."""
+
+    def remember(self, found: Mapping[str, Object]) -> None:
+        """Component → its target, as it was read just now."""
 
     async def dry_run(self, component: Component, wanted: PinValues) -> Object:
         """What the component's target would be; raises ClusterError and PathError."""
@@ -64,7 +68,7 @@ async def way_to(
     attempt: int,
     listed: Sequence[PolicyStep],
 ) -> Way | NoWay:
-    """The steps from what runs to a target, its values kept.
+    """The steps from what runs to a target; its values are still to be kept (`keep`).
 
     Raises:
         ClusterError: the API server could not be asked; nothing was written to a target.
@@ -93,10 +97,15 @@ async def way_to(
         last_seen=recorded.last_seen if recorded is not None else None,
         digest=identity_of(wanted),
         attempt=attempt,
-        revision=await revisions.keep(objects, system, target.version, wanted),
+        revision=revisions.name_of(system, wanted),
         served=plan.served_version(system.spec, wanted, target.version),
     )
-    return Way(entry, steps)
+    return Way(entry, steps, wanted)
+
+
+async def keep(objects: Objects, system: SystemEntry, way: Way) -> None:
+    """Makes sure that the values of a way's target are kept; raises ClusterError."""
+    await revisions.keep(objects, system, way.entry.version, way.values)
 
 
 async def _name_alike(
