@@ -4,14 +4,13 @@ import asyncio
 import ssl
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import aiohttp
 import yaml
 from aiohttp import web
 
 from tests.support.api_proxy import trust, write_through
+from tests.support.closing import Closing
 from tests.support.relay import Relay, asked, cut_off, hang_up, pass_on
 
 Fault = Callable[[str, str], int | None]
@@ -21,7 +20,7 @@ HANG = -1
 """A status of a Fault: the request is taken and never answered."""
 
 
-class Gateway:
+class Gateway(Closing):
     """Passes everything on, streams as they come, except what falls under the fault of the moment."""
 
     def __init__(self, upstream: str, *, tls: ssl.SSLContext | None = None, port: int = 0) -> None:
@@ -53,14 +52,6 @@ class Gateway:
     def close(self) -> None:
         """Ends it, and every connection through it."""
         self._relay.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     async def _begin(self, fault: Fault) -> None:
         self._fault = fault

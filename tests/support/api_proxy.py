@@ -15,13 +15,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import aiohttp
 import yaml
 from aiohttp import web
 
+from tests.support.closing import Closing
 from tests.support.relay import Relay, answered, asked, hang_up, pass_on
 
 MUTATING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
@@ -143,7 +143,7 @@ class Held:
         return await asyncio.shield(self._verdict)
 
 
-class ApiProxy:
+class ApiProxy(Closing):
     """Serves from its creation until `close`. `requests` is the journal, in the order they came."""
 
     def __init__(self, kubeconfig: Path) -> None:
@@ -170,14 +170,6 @@ class ApiProxy:
         for held in self._held:
             held.close()
         self._relay.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     async def _serve(self, incoming: web.Request) -> web.StreamResponse:
         if incoming.method not in MUTATING:

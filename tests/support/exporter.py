@@ -1,17 +1,17 @@
 """An HTTP exporter in the test process: metrics that a test sets and a real Prometheus scrapes."""
 
 from collections.abc import Iterator, Sequence
-from types import TracebackType
-from typing import Self
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
+from tests.support.closing import Closing
+
 SCRAPES = "exporter_scrapes"
 
 
-class Exporter:
+class Exporter(Closing):
     """Serves one registry on a free port of the loopback interface until it is closed.
 
     It counts its own scrapes in the gauge `exporter_scrapes`: a value set before scrape n is in Prometheus when
@@ -51,11 +51,3 @@ class Exporter:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

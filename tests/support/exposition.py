@@ -4,13 +4,13 @@ import re
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Self
+
+from tests.support.closing import Closing
 
 _RATE = re.compile(r"~([0-9.]+)$", re.MULTILINE)
 
 
-class Exposition:
+class Exposition(Closing):
     """Serves `text` on a free port of the loopback interface; `~2.5` in it is a counter that grows by 2.5 a second.
 
     `scrapes` counts the answers.
@@ -52,11 +52,3 @@ class Exposition:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

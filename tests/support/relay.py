@@ -11,11 +11,12 @@ import socket
 import ssl
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 import aiohttp
 from aiohttp import web
+
+from tests.support.closing import Closing
 
 HOP_BY_HOP = frozenset(
     {
@@ -43,7 +44,7 @@ _CLOSE_SECONDS = 20.0
 _TURN_SECONDS = 0.01
 
 
-class Relay:
+class Relay(Closing):
     """Serves from its creation to `close`, and closes its connections to both sides by itself.
 
     Attributes:
@@ -89,14 +90,6 @@ class Relay:
         self._thread.join(_CLOSE_SECONDS)
         self._loop.close()
         gc.collect()  # so that a connection that is left over fails the test that left it
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     async def _start(self, handler: Handler, port: int) -> int:
         connector = aiohttp.TCPConnector(limit=0, ssl=self._tls or True, socket_factory=self._open_socket)

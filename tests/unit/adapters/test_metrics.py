@@ -17,7 +17,7 @@ from model_rollback.adapters.metrics import PrometheusSource, SourceConfig
 from model_rollback.errors import MetricsError
 from model_rollback.ports import Answer, Sample
 from tests.unit.adapters.asking import AT, PATH, ask, refused, series, success
-from tests.unit.adapters.serving import answer, talking
+from tests.unit.adapters.serving import Talk, answer, talking
 
 
 async def test_a_vector_becomes_samples_with_labels(httpserver: HTTPServer, url: str):
@@ -257,16 +257,11 @@ async def trickling(writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(0.02)
 
 
-@pytest.mark.parametrize("slow", [silent, trickling])
-async def test_a_slow_server_ends_in_a_time_out_and_frees_its_thread(slow: Any):
-    """Guards: the explicit time-out (the library's default is none) and the deadline of `_BoundedBody`.
-
-    A silent server would hold the only thread for ever; each byte of a trickling one starts requests' socket
-    time-out anew, for 100 s.
-    """
+def once(slow: Any) -> Talk:
+    """A server that is slow with its first answer only."""
     connections = 0
 
-    async def slow_once(_head: bytes, writer: asyncio.StreamWriter) -> None:
+    async def talk(_head: bytes, writer: asyncio.StreamWriter) -> None:
         nonlocal connections
         connections += 1
         if connections == 1:
@@ -274,7 +269,17 @@ async def test_a_slow_server_ends_in_a_time_out_and_frees_its_thread(slow: Any):
         writer.write(answer("200 OK", success([])))
         await writer.drain()
 
-    async with talking(slow_once) as port:
+    return talk
+
+
+@pytest.mark.parametrize("slow", [silent, trickling])
+async def test_a_slow_server_ends_in_a_time_out_and_frees_its_thread(slow: Any):
+    """Guards: the explicit time-out (the library's default is none) and the deadline of `_BoundedBody`.
+
+    A silent server would hold the only thread for ever; each byte of a trickling one starts requests' socket
+    time-out anew, for 100 s.
+    """
+    async with talking(once(slow)) as port:
         source = PrometheusSource(SourceConfig(f"http://127.0.0.1:{port}", timeout=2.0, concurrency=1))
         try:
             with pytest.raises(MetricsError) as caught:
@@ -287,17 +292,7 @@ async def test_a_slow_server_ends_in_a_time_out_and_frees_its_thread(slow: Any):
 
 async def test_a_question_ends_when_its_asker_must_go_on_and_so_does_its_thread():
     """Guard: `within`; a source's own time-out may be longer than the time between two ticks."""
-    connections = 0
-
-    async def slow_once(_head: bytes, writer: asyncio.StreamWriter) -> None:
-        nonlocal connections
-        connections += 1
-        if connections == 1:
-            await silent(writer)
-        writer.write(answer("200 OK", success([])))
-        await writer.drain()
-
-    async with talking(slow_once) as port:
+    async with talking(once(silent)) as port:
         source = PrometheusSource(SourceConfig(f"http://127.0.0.1:{port}", timeout=5.0, concurrency=1))
         try:
             with pytest.raises(MetricsError, match=r"did not answer within 0\.5 s") as caught:

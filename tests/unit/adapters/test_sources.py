@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from pytest_httpserver import HTTPServer
+from werkzeug import Request
 
 from model_rollback.adapters.sources import make_source
 from model_rollback.errors import MetricsError
@@ -15,8 +16,20 @@ BASIC = "Basic dTpzM2NyZXQ="
 """u and s3cret."""
 
 
-def source_of(url: str, **settings: Any) -> Any:
-    return make_source(MetricsSourceSettings.model_validate({"url": url, **settings}))
+async def ask(url: str, **settings: Any) -> None:
+    source = make_source(MetricsSourceSettings.model_validate({"url": url, **settings}))
+    try:
+        await source.query("up", AT)
+    finally:
+        source.close()
+
+
+async def request_of(httpserver: HTTPServer, url: str, **settings: Any) -> Request:
+    """What a Prometheus is sent by a source with these settings."""
+    httpserver.expect_request(PATH).respond_with_json(success([]))
+    await ask(url, **settings)
+    (request, _) = httpserver.log[-1]
+    return request
 
 
 @pytest.mark.parametrize(
@@ -41,13 +54,8 @@ async def test_the_headers_that_are_configured_are_sent(
     (tmp_path / "secret").write_text("s3cret\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PASSWORD", "s3cret")
-    httpserver.expect_request(PATH).respond_with_json(success([]))
-    source = source_of(url, **settings)
-    try:
-        await source.query("up", AT)
-    finally:
-        source.close()
-    (request, _) = httpserver.log[-1]
+    request = await request_of(httpserver, url, **settings)
+
     assert {name: request.headers[name] for name in headers} == headers
 
 
@@ -63,21 +71,12 @@ async def test_the_headers_that_are_configured_are_sent(
 async def test_the_limits_that_are_configured_are_sent(
     settings: dict[str, Any], sent: dict[str, str], httpserver: HTTPServer, url: str
 ):
-    httpserver.expect_request(PATH).respond_with_json(success([]))
-    source = source_of(url, **settings)
-    try:
-        await source.query("up", AT)
-    finally:
-        source.close()
-    (request, _) = httpserver.log[-1]
+    request = await request_of(httpserver, url, **settings)
+
     assert {name: request.args[name] for name in sent} == sent
 
 
 async def test_a_ca_bundle_that_is_not_there_says_so(tmp_path: Path):
-    source = source_of("https://127.0.0.1:1", caFile=str(tmp_path / "none.pem"))
-    try:
-        with pytest.raises(MetricsError, match=r"none\.pem") as caught:
-            await source.query("up", AT)
-    finally:
-        source.close()
+    with pytest.raises(MetricsError, match=r"none\.pem") as caught:
+        await ask("https://127.0.0.1:1", caFile=str(tmp_path / "none.pem"))
     assert caught.value.kind == "unreachable"
