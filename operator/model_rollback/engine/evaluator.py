@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Protocol
 
 import structlog
@@ -10,12 +10,10 @@ import structlog
 from model_rollback.api.group import API_VERSION
 from model_rollback.api.reasons import Reason
 from model_rollback.api.v1alpha1 import ModelDeploymentStatus, RollbackPolicyStatus
-from model_rollback.api.v1alpha1.trigger import Trigger
 from model_rollback.core import decide as deciding
 from model_rollback.core.brake import NO_BRAKE, Brake
-from model_rollback.core.comparison import in_words
 from model_rollback.core.gates import Observation
-from model_rollback.core.measure import Verdict, measure
+from model_rollback.core.measure import measure
 from model_rollback.core.plan import make_steps
 from model_rollback.core.questions import Answers, Questions, needs_target, questions_of
 from model_rollback.core.settling import settling
@@ -24,6 +22,8 @@ from model_rollback.core.versions import find_recorded
 from model_rollback.engine import revisions
 from model_rollback.engine.announcer import Announcer
 from model_rollback.engine.calm import calm_of
+from model_rollback.engine.explaining import explain
+from model_rollback.engine.healthy_time import freshness, is_healthy
 from model_rollback.engine.held import write_status
 from model_rollback.engine.store import Key, PolicyEntry, Store, SystemEntry
 from model_rollback.engine.targets import TargetWatcher
@@ -239,7 +239,7 @@ class Evaluator:
                 episode=status.episode,
                 settling=why,
             )
-            _explain(policy, trigger, memory, memories[trigger.name])
+            explain(policy.ref, trigger, memory, memories[trigger.name])
         policy.memories = memories
 
     def _observe(
@@ -273,33 +273,10 @@ class Evaluator:
     async def _credit(self, policy: PolicyEntry, system: SystemEntry | None, now: datetime) -> None:
         if system is None or policy.system_key is None:
             return
-        policies = list(self._store.policies_of(policy.system_key))
-        judging = [p for p in policies if _acting(p)]
-        healthy = bool(judging) and all(_is_healthy(p, now) for p in judging)
+        healthy = is_healthy(list(self._store.policies_of(policy.system_key)), now)
         await self._tracker.credit_healthy_time(
-            policy.system_key, healthy=healthy, now=now, longest_gap=_freshness(policy)
+            policy.system_key, healthy=healthy, now=now, longest_gap=freshness(policy)
         )
-
-
-def _explain(
-    policy: PolicyEntry, trigger: Trigger, before: TriggerMemory | None, after: TriggerMemory
-) -> None:
-    """One log line for each transition, with what decided; a trigger that is healthy from the start has none."""
-    was = before.state if before is not None else "Healthy"
-    if was == after.state:
-        return
-    log.info(
-        "trigger changed state",
-        namespace=policy.ref.namespace,
-        policy=policy.ref.name,
-        trigger=trigger.name,
-        before=was,
-        state=after.state,
-        value=after.value,
-        bad=trigger.alert.name if trigger.alert is not None else in_words(trigger.breach),
-        why=after.message,
-        episode=after.episode,
-    )
 
 
 def _is_breached(policy: PolicyEntry, now: datetime) -> bool:
@@ -314,13 +291,6 @@ def _can_judge(system: SystemEntry, now: datetime) -> bool:
     return system.is_known and all(t.changed_at is None or t.changed_at <= now for t in system.targets)
 
 
-def _acting(policy: PolicyEntry) -> set[str]:
-    """The triggers that may start a Rollback; every one of a policy that cannot be read."""
-    if policy.spec is None:
-        return set(policy.memories) or {""}
-    return {t.name for t in policy.spec.triggers if t.action == "Rollback"}
-
-
 def _steps(policy: PolicyEntry, system: SystemEntry, start: deciding.Start) -> list[str]:
     """The names of the steps that a plan would have now."""
     if system.spec is None or policy.spec is None:
@@ -328,28 +298,3 @@ def _steps(policy: PolicyEntry, system: SystemEntry, start: deciding.Start) -> l
     live = {t.component: dict(t.pins or {}) for t in system.targets}
     listed = policy.spec.steps
     return [s.name for s in make_steps(system.spec.components, live, start.candidate.values, listed=listed)]
-
-
-def _is_healthy(policy: PolicyEntry, now: datetime) -> bool:
-    """Whether every Rollback trigger was measured lately and found healthy; `onNoData: Healthy` is no measurement.
-
-    A version that there is no other to compare with is as good as anybody can tell (docs/decisions/0006).
-    """
-    policy.catch_up()
-    memories = [policy.memories.get(name) for name in _acting(policy)]
-    return all(
-        m is not None
-        and m.measurement is not None
-        and (
-            (m.state == "Healthy" and m.measurement.verdict is Verdict.HEALTHY)
-            or (m.measurement.unrivalled and not m.open)
-        )
-        and now - m.observed_at <= _freshness(policy)
-        for m in memories
-    )
-
-
-def _freshness(policy: PolicyEntry) -> timedelta:
-    """How long a healthy tick speaks for the time after it."""
-    interval = policy.spec.interval if policy.spec is not None else timedelta(0)
-    return max(2 * interval, timedelta(minutes=1))
