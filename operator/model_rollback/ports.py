@@ -57,7 +57,7 @@ class Answer:
         """
         if not series:
             return self.samples
-        names = tuple(sorted(series))
+        names = tuple(sorted(series)) if len(series) > 1 else tuple(series)
         found = self._found.get(names)
         if found is None:
             sorted_out: dict[tuple[str, ...], list[Sample]] = {}

@@ -59,6 +59,7 @@ def is_calm(trigger: Trigger, questions: Questions, answers: Answers) -> bool:
     if not isinstance(answer, Answer) or answer.warnings:
         return False
     mine = answer.matching(trigger.series)
-    return bool(mine) and not any(
-        not math.isfinite(sample.value) or is_breaching(trigger.breach, sample.value) for sample in mine
-    )
+    for sample in mine:  # spelled out, because it is asked of every policy at every tick
+        if not math.isfinite(sample.value) or is_breaching(trigger.breach, sample.value):
+            return False
+    return bool(mine)

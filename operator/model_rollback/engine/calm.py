@@ -1,7 +1,7 @@
 """Policies that were healthy and still are, passed over at a tick for the price of comparing their values.
 
 A policy is calm after a full evaluation that changed nothing, while everything that went into it stays as it was. It is
-evaluated in full again every few minutes, because time alone can change what a gate says.
+evaluated in full again every ten minutes or so, because time alone can change what a gate says.
 """
 
 from datetime import datetime, timedelta
@@ -13,8 +13,8 @@ from model_rollback.core.questions import Answers
 from model_rollback.core.versions import find_recorded
 from model_rollback.engine.store import PolicyEntry, SystemEntry
 
-_FULL_LOOK: Final = timedelta(minutes=3)
-_SPREAD: Final = 120
+_FULL_LOOK: Final = timedelta(minutes=5)
+_SPREAD: Final = 600
 """Seconds over which the full looks of many policies are spread."""
 
 

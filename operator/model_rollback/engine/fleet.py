@@ -17,7 +17,7 @@ from model_rollback.core.questions import Answers
 from model_rollback.engine.calm import pass_over
 from model_rollback.engine.evaluator import Evaluator, Surroundings
 from model_rollback.engine.store import Key, PolicyEntry, Store
-from model_rollback.engine.turns import each
+from model_rollback.engine.turns import all_in_turns, each
 
 log = structlog.get_logger(__name__)
 
@@ -72,16 +72,20 @@ class Fleet:
         self, policies: Sequence[PolicyEntry], answers: Answers, now: datetime
     ) -> list[PolicyEntry]:
         """Those that are not passed over."""
-        awake = []
+        stirred: list[PolicyEntry] = []
+        awake: list[PolicyEntry] = []
+
+        def look(policy: PolicyEntry) -> None:
+            system = self._store.systems.get(policy.system_key) if policy.system_key is not None else None
+            if not pass_over(policy, system, answers, now=now):
+                stirred.append(policy)
 
         async def measure(policy: PolicyEntry) -> None:
-            system = self._store.systems.get(policy.system_key) if policy.system_key is not None else None
-            if not pass_over(policy, system, answers, now=now) and await self._evaluator.measure(
-                policy, answers, now=now
-            ):
+            if await self._evaluator.measure(policy, answers, now=now):
                 awake.append(policy)
 
-        await each(policies, measure)
+        await all_in_turns(policies, look)
+        await each(stirred, measure)
         return awake
 
     def _look_around(

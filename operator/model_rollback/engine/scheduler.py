@@ -23,7 +23,7 @@ from model_rollback.engine.fleet import Fleet
 from model_rollback.engine.phasing import Phasing
 from model_rollback.engine.recall import Recall
 from model_rollback.engine.store import Group, PolicyEntry, Store
-from model_rollback.engine.turns import each
+from model_rollback.engine.turns import all_in_turns
 from model_rollback.engine.wakeups import wait_until
 from model_rollback.errors import MetricsError
 from model_rollback.ports import Answer, Clock, MetricsSource
@@ -182,35 +182,51 @@ class Scheduler:
     async def _all_questions(self, policies: list[PolicyEntry], moment: datetime) -> Iterable[Question]:
         questions: dict[Question, None] = {}
 
-        async def add(policy: PolicyEntry) -> None:
-            questions.update(dict.fromkeys(self._questions(policy, moment)))
+        usual: dict[int, tuple[Question, ...]] = {}
 
-        await each(policies, add)
+        def add(policy: PolicyEntry) -> None:
+            if policy.calm is not None:
+                usual[id(policy.asked)] = policy.asked
+            else:
+                questions.update(dict.fromkeys(self._questions(policy, moment)))
+
+        await all_in_turns(policies, add)
+        questions.update(dict.fromkeys(itertools.chain.from_iterable(usual.values())))
         return questions
 
     async def _answered(
         self, policies: list[PolicyEntry], group: Group, moment: datetime, answers: Answers
     ) -> list[PolicyEntry]:
         answered = []
+        known: dict[
+            int, tuple[bool, tuple[Question, ...]]
+        ] = {}  # holding the questions keeps their id theirs
 
-        async def look(policy: PolicyEntry) -> None:
-            if self._is_answered(policy, group, moment, answers):
+        def look(policy: PolicyEntry) -> None:
+            if not self._is_of(policy, group):
+                return
+            if policy.calm is None:
+                found = all(question in answers for question in self._questions(policy, moment))
+            else:
+                asked = policy.asked
+                usual = known.get(id(asked))
+                if usual is None:
+                    usual = known[id(asked)] = (all(question in answers for question in asked), asked)
+                found = usual[0]
+            if found:
                 answered.append(policy)
 
-        await each(policies, look)
+        await all_in_turns(policies, look)
         return answered
 
     def _questions(self, policy: PolicyEntry, moment: datetime) -> Iterator[Question]:
-        if policy.calm is not None:
-            return itertools.chain.from_iterable(policy.questions.values())
         return itertools.chain.from_iterable(self._evaluator.questions(policy, now=moment).values())
 
-    def _is_answered(self, policy: PolicyEntry, group: Group, moment: datetime, answers: Answers) -> bool:
-        """Whether the answers are this policy's still; it may have been edited or deleted while they were asked."""
+    def _is_of(self, policy: PolicyEntry, group: Group) -> bool:
+        """Whether it belongs to the group still; it may have been edited or deleted while its answers came."""
         spec = policy.spec
         return (
             spec is not None
             and self._store.policies.get((policy.ref.namespace, policy.ref.name)) is policy
             and (spec.metrics_source, spec.interval) == group
-            and all(question in answers for question in self._questions(policy, moment))
         )

@@ -5,14 +5,17 @@ itself only.
 """
 
 import asyncio
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Final
 
 import structlog
 from pydantic import TypeAdapter, ValidationError
 
 from model_rollback.api.group import ANNOTATION_EVIDENCE
+from model_rollback.api.sharing import Newest
 from model_rollback.api.v1alpha1 import (
     ModelDeploymentSpec,
     ModelDeploymentStatus,
@@ -29,7 +32,7 @@ from model_rollback.core.kinds import problems
 from model_rollback.core.live import LiveTarget
 from model_rollback.core.plan import settle_of
 from model_rollback.core.presets import Policy, resolve_policy
-from model_rollback.core.questions import Questions, questions_of
+from model_rollback.core.questions import Question, Questions, questions_of
 from model_rollback.core.readiness import NOT_SEEN, Readiness
 from model_rollback.core.tenancy import SourceRules
 from model_rollback.core.triggers import TriggerMemory, forget_clock
@@ -45,6 +48,8 @@ Group = tuple[str, timedelta]
 
 EVIDENCE: TypeAdapter[tuple[Evidence, ...]] = TypeAdapter(tuple[Evidence, ...])
 """Evidence as JSON, as it stands in a Rollback's annotation."""
+
+_ASKED: Final[Newest[tuple[Question, ...], tuple[Question, ...]]] = Newest(1024)
 
 log = structlog.get_logger(__name__)
 
@@ -67,11 +72,15 @@ def _place(where: Sequence[str | int]) -> str:
     return ".".join(["spec", *map(str, where)])
 
 
+def _shared(asked: tuple[Question, ...]) -> tuple[Question, ...]:
+    return _ASKED.find(asked) or _ASKED.keep(asked, asked)
+
+
 class PolicyEntry(Held[RollbackPolicyStatus]):
     """A policy: its spec, or the problem with it, and what its triggers remember.
 
     `settle`: how long old samples stay in the windows of its queries.
-    `questions`: what its triggers ask at an ordinary tick.
+    `questions`: what its triggers ask at an ordinary tick. `asked`: all of them; policies that ask the same share it.
     `refused`: why the API server did not let its last Rollback start.
     `calm`: while its ticks need not be looked at in full.
     `recalled`: whether its clocks need no history any more.
@@ -86,6 +95,7 @@ class PolicyEntry(Held[RollbackPolicyStatus]):
         self.evaluating = asyncio.Lock()
         self.settle = timedelta(0)
         self.questions: Mapping[str, Questions] = {}
+        self.asked: tuple[Question, ...] = ()
         self.refused = ""
         self.calm: Calm | None = None
         self.recalled = False
@@ -118,6 +128,7 @@ class PolicyEntry(Held[RollbackPolicyStatus]):
             self.spec, self.problem = None, self.unreadable
         triggers = self.spec.triggers if self.spec is not None else []
         self.questions = {t.name: questions_of(t) for t in triggers}
+        self.asked = _shared(tuple(itertools.chain.from_iterable(self.questions.values())))
         self.settle = settle_of(self.spec) if self.spec is not None else timedelta(0)
         new = {t.name: t for t in self.spec.triggers} if self.spec is not None else old
         self.memories = {

@@ -6,6 +6,7 @@ from typing import Final, TypeVar
 
 T = TypeVar("T")
 
+_PART: Final = 50
 _TURN: Final = 0.005
 """Seconds; beyond it the loop would be noticeably late for others."""
 
@@ -22,6 +23,15 @@ class Turns:
         if self._clock() - self._began > _TURN:
             await asyncio.sleep(0)
             self._began = self._clock()
+
+
+async def all_in_turns(items: Sequence[T], work: Callable[[T], None]) -> None:
+    """As `each`, for quick work that waits for nothing; a task or a coroutine for each item would cost more than it."""
+    turns = Turns()
+    for start in range(0, len(items), _PART):
+        for item in items[start : start + _PART]:
+            work(item)
+        await turns.give()
 
 
 async def each(items: Sequence[T], work: Callable[[T], Awaitable[None]], *, at_once: int = 1) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from model_rollback.engine.turns import each
+from model_rollback.engine.turns import all_in_turns, each
 
 
 async def test_everything_is_done_in_order_of_its_beginning():
@@ -51,3 +51,24 @@ async def test_work_that_never_waits_is_interrupted_for_others():
     task.cancel()
 
     assert turns >= 4
+
+
+async def test_quick_work_is_interrupted_for_others_too():
+    turns, done = 0, []
+
+    async def other():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    def work(item):
+        time.sleep(0.0005)
+        done.append(item)
+
+    beside = asyncio.create_task(other())
+    await all_in_turns(range(200), work)
+    beside.cancel()
+
+    assert done == list(range(200))
+    assert turns >= 3
