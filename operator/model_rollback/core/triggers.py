@@ -109,24 +109,11 @@ def advance(
     if memory.judged_at is not None and now - memory.judged_at > hold:
         # Nobody looked for too long: an unanswered breach must be seen for its whole `for` again.
         memory = _restart_clock(replace(memory, open=memory.consumed_by != ""))
-    verdict = judge(trigger, measurement, breached=memory.open)
     taken_at = measurement.taken_at if _rests_on_samples(measurement) else ()
     if settling:
         after = _settling(memory, measurement, settling)
-    elif verdict in _UNJUDGED:
-        after = replace(
-            memory,
-            state=_UNJUDGED[verdict],
-            message=measurement.message,
-            value=measurement.value,
-            unbroken=False,
-        )
-    elif memory.clock_runs and _is_repeated(memory, taken_at):
-        after = memory
-    elif verdict is Verdict.BREACHING:
-        after = _breaching(trigger, memory, measurement, now, may_fire=live)
     else:
-        after = _healthy(memory, measurement, now)
+        after = _judged(trigger, memory, measurement, taken_at, now, may_fire=live)
     return replace(
         after,
         measurement=measurement,
@@ -134,6 +121,32 @@ def advance(
         observed_at=now,
         since=memory.since if after.state == memory.state else now,
     )
+
+
+def _judged(
+    trigger: Trigger,
+    memory: TriggerMemory,
+    measurement: Measurement,
+    taken_at: tuple[float, ...],
+    now: datetime,
+    *,
+    may_fire: bool,
+) -> TriggerMemory:
+    """Held, passed over, bad or healthy. `taken_at`: when the samples were taken that it rests on."""
+    verdict = judge(trigger, measurement, breached=memory.open)
+    if verdict in _UNJUDGED:
+        return replace(
+            memory,
+            state=_UNJUDGED[verdict],
+            message=measurement.message,
+            value=measurement.value,
+            unbroken=False,
+        )
+    if memory.clock_runs and _is_repeated(memory, taken_at):
+        return memory
+    if verdict is Verdict.BREACHING:
+        return _breaching(trigger, memory, measurement, now, may_fire=may_fire)
+    return _healthy(memory, measurement, now)
 
 
 def _rests_on_samples(measurement: Measurement) -> bool:
