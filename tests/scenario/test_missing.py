@@ -5,7 +5,7 @@ import pytest
 from tests.scenario import systems
 from tests.scenario.world import BAD, GOOD, World, is_
 from tests.support.audit import Audit
-from tests.support.operator import OperatorProcess
+from tests.support.operator import OperatorProcess, Operators
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.cluster
@@ -61,6 +61,41 @@ def test_a_right_that_was_taken_away_and_given_back(protected: World, audit: Aud
     assert protected.wait_for_result()["status"]["result"] == "Succeeded"
     writes = [e for e in audit.writes_since(mark, user=protected.actor) if e.resource == "deployments"]
     assert [e.code for e in writes] == [200], "the refused ones were dry runs"
+
+
+def test_an_artifact_that_is_gone_blocks_until_it_is_back(world: World, operators: Operators) -> None:
+    system = systems.image_pinned(systems.image_of("v12"))
+    system["spec"]["versions"][0]["artifacts"] = [
+        {"type": "Config", "uri": "configmap://thresholds/v12"},
+        {"type": "Model", "uri": "s3://ann:hunter2@models/12?X-Amz-Signature=f00d"},
+    ]
+    world.apply(system)
+    operators.start()
+    world.wait_for_record("v12")
+    world.deploy("v13")
+    world.wait_for_version("v13")
+    world.quality(BAD)
+    blocked = world.wait_for_condition("rollbackpolicy", "Armed", is_("False", "ArtifactMissing"))
+    missing = f"there is no ConfigMap {world.namespace}/thresholds"
+    assert f"v12: its artifact configmap://thresholds/v12 is missing: {missing}" in blocked["message"]
+    assert world.rollbacks() == []
+
+    world.apply(
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "thresholds"}, "data": {"v12": "0.5"}}
+    )
+    world.wait_for_image("v12")
+    world.quality(GOOD)
+    done = world.wait_for_result()
+    (target,) = done["status"]["targets"]
+    assert [(a["uri"], a["exists"]) for a in target["artifacts"]] == [
+        ("configmap://thresholds/v12", "True"),
+        ("s3://models/12?…", "Unknown"),
+    ]
+    planned = next(c for c in done["status"]["conditions"] if c["type"] == "Planned")
+    assert "cannot be asked for here: s3://models/12?…" in planned["message"]
+    text = systems.as_json(done)
+    assert "hunter2" not in text
+    assert "f00d" not in text
 
 
 def test_everything_can_be_deleted_while_the_operator_is_down(

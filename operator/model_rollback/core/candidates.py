@@ -211,15 +211,21 @@ def _unattested(candidate: Candidate, target: Target, spec: ModelDeploymentSpec,
 
 def _attestations(candidate: Candidate, spec: ModelDeploymentSpec) -> Sequence[Attestation]:
     """Those of the declared version of that name, as long as it means the same values."""
+    declared = declaration_of(candidate, spec)
+    return declared.attestations if declared is not None else ()
+
+
+def declaration_of(candidate: Candidate, spec: ModelDeploymentSpec) -> DeclaredVersion | None:
+    """The declared version of that name, as long as it means the same values; by digest they are the same, too."""
     declared = next((v for v in spec.versions if v.name == candidate.version), None)
     if declared is None:
-        return ()
+        return None
     same = all(
-        shown is not None and shown == shown_as(p.value, shown)
+        shown is not None and shown_as(p.value, shown) in (shown, shown.partition("@sha256:")[0])
         for p in declared.values
         for shown in [candidate.values.get(p.component, {}).get(p.pin)]
     )
-    return declared.attestations if same else ()
+    return declared if same else None
 
 
 def _fits(candidate: Candidate, spec: ModelDeploymentSpec) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 from model_rollback.api.group import API_VERSION
 from model_rollback.api.reasons import Reason
 from model_rollback.api.v1alpha1 import RollbackStatus
+from model_rollback.api.v1alpha1.artifacts import PlannedArtifact
 from model_rollback.api.v1alpha1.component import Component
 from model_rollback.api.v1alpha1.probe import JobProbe
 from model_rollback.api.v1alpha1.rollback_record import PlannedTarget, Procedure, Step
@@ -96,6 +97,11 @@ class Context:
             with contextlib.suppress(NotFound):
                 self.world.introduce_policy(await self.world.objects.get(ref))
         return self.policy
+
+    @property
+    def artifacts(self) -> tuple[PlannedArtifact, ...]:
+        """Those of the version that is put back now, as planned."""
+        return self._tried.artifacts if self._tried is not None else ()
 
     @property
     def writer(self) -> Objects:

@@ -19,7 +19,7 @@ from model_rollback.core.questions import Answers, Questions, needs_target, ques
 from model_rollback.core.settling import settling
 from model_rollback.core.triggers import TriggerMemory, advance, consume, restore
 from model_rollback.core.versions import find_recorded
-from model_rollback.engine import revisions
+from model_rollback.engine import artifacts
 from model_rollback.engine.announcer import Announcer
 from model_rollback.engine.calm import calm_of
 from model_rollback.engine.explaining import explain
@@ -174,7 +174,7 @@ class Evaluator:
         """The decision for a version whose kept values are there. One read for each that is looked at, at a breach."""
         while decision.start is not None:
             candidate = decision.start.candidate
-            missing = await revisions.find_missing(self._objects, system.ref.namespace, candidate.revision)
+            missing = await artifacts.find_missing(self._objects, system, candidate)
             if not missing:
                 break
             system.missing[candidate.version] = missing

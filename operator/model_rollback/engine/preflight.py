@@ -3,8 +3,10 @@
 from dataclasses import dataclass, field
 
 from model_rollback.api.reasons import Reason
+from model_rollback.api.v1alpha1.artifacts import PlannedArtifact
 from model_rollback.core.paths import PathError
 from model_rollback.core.references import Reference, references
+from model_rollback.engine import artifacts
 from model_rollback.engine.context import Context
 from model_rollback.engine.steps import failure
 from model_rollback.errors import ClusterError, Forbidden, NotFound, Unavailable
@@ -22,10 +24,16 @@ class Obstacle:
 
 @dataclass(slots=True)
 class Preflight:
-    """One round of dry runs. `unknown`: what the pods need and nobody could be asked about."""
+    """One round of dry runs.
+
+    Attributes:
+        unknown: what the pods need and nobody could be asked about.
+        artifacts: those of the version that is put back, asked anew.
+    """
 
     context: Context
     unknown: set[Reference] = field(default_factory=set)
+    artifacts: tuple[PlannedArtifact, ...] = ()
 
     async def check(self) -> Obstacle | None:
         """None when every step of the way to the present target passed.
@@ -34,6 +42,10 @@ class Preflight:
             Unavailable: the API server could not be asked.
         """
         c = self.context
+        self.artifacts = await artifacts.ask(c.world.objects, c.system.ref.namespace, c.artifacts)
+        gone = artifacts.missing_in_words(self.artifacts)
+        if gone:
+            return Obstacle(Reason.ARTIFACT_MISSING, f"{c.status.to_version}: {gone}")
         for step in c.steps("Job"):
             try:
                 await c.job_runner.try_job(step, c.job_of(step), c.served)

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from model_rollback.api.reasons import Reason
+from model_rollback.api.v1alpha1.artifacts import PlannedArtifact
 from model_rollback.api.v1alpha1.rollback_record import RollbackStatus, Step
 from model_rollback.core import machine
 from model_rollback.core.pins import PinValues
@@ -29,19 +30,20 @@ class Reverting:
     def __init__(self, context: Context) -> None:
         self._c = context
 
-    async def begin(self, unknown: Sequence[str]) -> None:
+    async def begin(self, unknown: Sequence[str], artifacts: tuple[PlannedArtifact, ...] = ()) -> None:
         """Every dry run has passed: says so, and that the first steps run, in one write.
 
         The bad version is taken out of the candidates beside it: both come before anything is written to a target.
 
         Args:
             unknown: objects that the pods need and that nobody could be asked about.
+            artifacts: those of the version that is put back, as the preflight found them.
         """
         c = self._c
         first = await self._first_moves()
 
         def change(status: RollbackStatus) -> RollbackStatus:
-            status = machine.preflight_passed(status, at=c.now(), unknown=unknown)
+            status = machine.preflight_passed(status, at=c.now(), unknown=unknown, artifacts=artifacts)
             for name, changes in first.items():
                 status = machine.change_step(status, name, at=c.now(), **changes)
             return status

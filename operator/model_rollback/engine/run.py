@@ -155,7 +155,7 @@ class RollbackRun:
         obstacle = await preflight.check()
         if obstacle is None:
             unknown = [str(reference) for reference in sorted(preflight.unknown)]
-            await self._reverting.begin(unknown)
+            await self._reverting.begin(unknown, preflight.artifacts)
             return None
         if obstacle.removed and len(machine.tried(c.status)) == 1:
             await self._abandon(obstacle.message)

@@ -10,10 +10,11 @@ from model_rollback.api.v1alpha1.model_deployment_status import ModelDeploymentS
 from model_rollback.api.v1alpha1.policy_step import PolicyStep
 from model_rollback.api.v1alpha1.rollback_record import PlannedTarget, Step
 from model_rollback.core import candidates, images, plan
+from model_rollback.core.artifacts import artifacts_of
 from model_rollback.core.paths import PathError
 from model_rollback.core.pins import PinValues, Values, declare_over, show_all, version_digest
 from model_rollback.core.versions import find_recorded, with_alias
-from model_rollback.engine import revisions
+from model_rollback.engine import artifacts, revisions
 from model_rollback.engine.held import write_status
 from model_rollback.engine.reading import read_pins
 from model_rollback.engine.store import SystemEntry
@@ -97,6 +98,7 @@ async def way_to(
         last_seen=recorded.last_seen if recorded is not None else None,
         digest=identity_of(wanted),
         attempt=attempt,
+        artifacts=await artifacts.ask(objects, system.ref.namespace, artifacts_of(target, system.spec)),
         revision=revisions.name_of(system, wanted),
         served=plan.served_version(system.spec, wanted, target.version),
     )

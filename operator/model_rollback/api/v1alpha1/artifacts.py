@@ -4,24 +4,42 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from model_rollback.api.types import ApiModel, Day, Name
+from model_rollback.api.types import ApiModel, Day, Name, StatusModel, Text
 
 Uri = Annotated[str, Field(min_length=1, max_length=1024, pattern=r"^[A-Za-z][A-Za-z0-9+.-]*:[^\s]+$")]
+
+
+ArtifactType = Literal["Model", "Dataset", "Config", "Source", "Evaluation", "Other"]
 
 
 class Artifact(ApiModel):
     """One thing that a version was made of, linked for the people who read the record."""
 
-    type: Annotated[
-        Literal["Model", "Dataset", "Config", "Source", "Evaluation", "Other"],
-        Field(description="What it is. Example: `Model`."),
-    ]
+    type: Annotated[ArtifactType, Field(description="What it is. Example: `Model`.")]
     uri: Annotated[
         Uri,
         Field(
-            description="Where it is. Examples: `models:/recommender/12`, `git+https://git.example/shop/recommender@9a2b1c`."
+            description="Where it is. Examples: `models:/recommender/12`, `git+https://git.example/shop/recommender@9a2b1c`. What is named by `pvc://CLAIM/PATH`, `configmap://NAME/KEY` or `secret://NAME/KEY` must be in the namespace before the version is put back; of anything else nobody here can tell."
         ),
     ]
+
+
+class PlannedArtifact(StatusModel):
+    """An artifact of a version that a Rollback may put back, and whether it is there."""
+
+    type: Annotated[ArtifactType, Field(description="What it is. Example: `Model`.")]
+    uri: Annotated[
+        str,
+        Field(
+            max_length=1024,
+            description="Where it is, without user and query, which may be secret. Example: `models:/recommender/12`.",
+        ),
+    ]
+    exists: Annotated[
+        Literal["True", "False", "Unknown"],
+        Field(description="`Unknown`: it could not be asked. Example: `True`."),
+    ]
+    message: Annotated[Text, Field(description="Why not `True`.")] = ""
 
 
 class Attestation(ApiModel):

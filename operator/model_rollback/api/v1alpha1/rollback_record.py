@@ -6,6 +6,7 @@ from pydantic import Field
 
 from model_rollback.api.conditions import Condition
 from model_rollback.api.types import Duration, Interval, StatusModel, Text, Time, Timeout, atomic, keyed
+from model_rollback.api.v1alpha1.artifacts import PlannedArtifact
 from model_rollback.api.v1alpha1.not_reverted import NotReverted
 from model_rollback.api.v1alpha1.policy_step import MAX_STEPS, PolicyStep
 from model_rollback.api.v1alpha1.probe import Probe
@@ -51,6 +52,13 @@ class PlannedTarget(StatusModel):
             description="When it was last live before, once it is tried: a trigger that compares with the target compares with its measurements of then."
         ),
     ] = None
+    artifacts: Annotated[
+        tuple[PlannedArtifact, ...],
+        Field(
+            description="What it was made of, as declared, and whether that was there before the first write.",
+            **keyed("type", "uri", items=16),
+        ),
+    ] = ()
     message: Annotated[Text, Field(description="Why it was given up, or passed over.")] = ""
 
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from model_rollback.api.reasons import Reason
+from model_rollback.api.v1alpha1.artifacts import PlannedArtifact
 from model_rollback.api.v1alpha1.rollback_record import PlannedTarget, RollbackStatus, Step
 from model_rollback.core.machine.table import WORK, Cause, Phase, move, phase_of
 from model_rollback.core.machine.words import current_steps, finish, say, update
@@ -48,19 +49,33 @@ def preflight_waits(status: RollbackStatus, reason: Reason, message: str, *, at:
     )
 
 
-def preflight_passed(status: RollbackStatus, *, at: datetime, unknown: Sequence[str] = ()) -> RollbackStatus:
+def preflight_passed(
+    status: RollbackStatus,
+    *,
+    at: datetime,
+    unknown: Sequence[str] = (),
+    artifacts: tuple[PlannedArtifact, ...] = (),
+) -> RollbackStatus:
     """Every write passed its dry run under the identity that will write.
 
     Args:
         unknown: objects that the pods need and that nobody could be asked about.
+        artifacts: of the version that is put back, none of them known to be missing.
     """
     message = f"every write passed its dry run: {_names(status)}"
     if unknown:
         message += f"; not checked, because the operator may not look: {', '.join(unknown)}"
+    elsewhere = [a.uri for a in artifacts if a.exists == "Unknown"]
+    if elsewhere:
+        message += f"; artifacts that cannot be asked for here: {', '.join(elsewhere)}"
+    targets = tuple(
+        t.model_copy(update={"artifacts": artifacts}) if t.version == status.to_version else t
+        for t in status.targets
+    )
     return move(
         status,
         Cause.PREFLIGHT_PASSED,
-        lambda: update(say(status, "Planned", True, Reason.PLANNED, message, at)),
+        lambda: update(say(status, "Planned", True, Reason.PLANNED, message, at), targets=targets),
     )
 
 
