@@ -103,16 +103,30 @@ def test_a_restart_is_no_new_version(protected: World) -> None:
 
     # Two are kept; of the third nothing is left behind.
     protected.patch("modeldeployment", {"versioning": {"historyLimit": 2}})
-    protected.deploy("v14")
+    argo = ("--server-side", "--force-conflicts", "--field-manager=argocd-controller")
+    protected.kubectl(
+        *("apply", *argo, "-f", "-"),
+        stdin=systems.as_json(systems.deployment("v14")),
+        namespace=protected.namespace,
+    )
     protected.wait_for_record("v14")
     history = protected.status()["history"]
     assert len(history) == 2
+    assert history[0]["changedBy"][0]["manager"] == "argocd-controller"
     wait_until(
         lambda: _kept(protected),
         30,
         accept=lambda kept: set(kept) == {v["revision"] for v in history},
         describe="the ControllerRevision of the version that fell out of the history to be deleted",
     )
+    image = f"server={systems.image_of('v15')}"
+    protected.kubectl("set", "image", "deployment/recommender", image, namespace=protected.namespace)
+    latest = wait_until(
+        lambda: protected.status()["history"][0],
+        accept=lambda v: v["version"].startswith("v14-"),
+        describe="the image that was set by hand to be recorded",
+    )
+    assert [a["manager"] for a in latest["changedBy"]][:2] == ["kubectl-set", "argocd-controller"]
 
 
 def _kept(world: World) -> dict[str, str]:
