@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import requests
 import yaml
 from pytest_kind import KindCluster
 
@@ -121,6 +122,31 @@ def test_what_a_killed_process_left_behind_is_removed(tmp_path):
         process.send_signal(signal.SIGKILL)
 
     wait_until(done.exists, 60)
+
+
+@pytest.mark.cluster
+def test_a_killed_process_leaves_no_prometheus(tmp_path):
+    script = (
+        "import sys, time; from pathlib import Path\n"
+        "from tests.support.prometheus_process import running_prometheus\n"
+        "with running_prometheus(Path(sys.argv[1]), Path(sys.argv[2])) as (url, _):\n"
+        "    print(url, flush=True); time.sleep(300)"
+    )
+    command = [sys.executable, "-c", script, places.binaries() / "prometheus", tmp_path]
+    with subprocess.Popen(command, cwd=places.ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        assert requests.get(f"{url}/-/ready", timeout=30).ok
+        process.send_signal(signal.SIGKILL)
+
+    wait_until(lambda: not answers(url), 60, describe="the end of Prometheus")
+
+
+def answers(url: str) -> bool:
+    try:
+        return requests.get(f"{url}/-/ready", timeout=5).ok
+    except requests.ConnectionError:
+        return False
 
 
 def test_nothing_is_done_for_a_process_that_took_its_own_things_down(tmp_path):

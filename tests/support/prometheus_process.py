@@ -41,6 +41,7 @@ def running_prometheus(binary: Path, folder: Path) -> Iterator[tuple[str, Path]]
     with log.open("wb") as output:
         process = subprocess.Popen(
             [
+                *("setpriv", "--pdeathsig=KILL"),  # a killed test run leaves no Prometheus behind
                 *(binary, f"--config.file={configuration}", f"--storage.tsdb.path={folder / 'data'}"),
                 *("--web.enable-lifecycle", "--web.enable-otlp-receiver"),
                 "--scrape.discovery-reload-interval=50ms",  # else a new job waits up to 5 s for its first scrape
