@@ -112,7 +112,7 @@ class App:
             connection,
             self._clock,
             reporting_instance=self._settings.pod_name,
-            registry=telemetry.REGISTRY,
+            dropped=telemetry.EVENTS_DROPPED,
             paths=paths,
         )
 

@@ -51,6 +51,12 @@ LAST_EVALUATION = Gauge(
 )
 ROLLBACKS = Counter("model_rollback_rollbacks", "Finished Rollbacks.", ["result"], registry=REGISTRY)
 HALTED = Gauge("model_rollback_halted", "Rollbacks that wait for a person.", registry=REGISTRY)
+EVENTS_DROPPED = Counter(
+    "model_rollback_events_dropped",
+    "Kubernetes Events that were not published.",
+    ["cause"],
+    registry=REGISTRY,
+)
 LEADER = Gauge(
     "model_rollback_leader",
     "1 in the replica that decides and writes, 0 in those that stand by.",

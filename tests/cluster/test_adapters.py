@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Counter
 
 from model_rollback.adapters.clock import SystemClock
 from model_rollback.adapters.connection import Connection, connect
@@ -278,7 +278,8 @@ async def test_the_status_of_a_custom_resource_is_replaced_and_its_spec_left_alo
 @contextlib.asynccontextmanager
 async def recorder(connection: Connection) -> AsyncIterator[tuple[EventRecorder, CollectorRegistry]]:
     registry = CollectorRegistry()
-    it = EventRecorder(connection, SystemClock(), reporting_instance="operator-0", registry=registry)
+    dropped = Counter("model_rollback_events_dropped", "Dropped.", ["cause"], registry=registry)
+    it = EventRecorder(connection, SystemClock(), reporting_instance="operator-0", dropped=dropped)
     worker = asyncio.create_task(it.run())
     try:
         yield it, registry

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import Counter
 
 from model_rollback.adapters.connection import Connection
 from model_rollback.adapters.objects import Paths
@@ -54,13 +54,16 @@ class EventRecorder:
         clock: Clock,
         *,
         reporting_instance: str,
-        registry: CollectorRegistry,
+        dropped: Counter,
         paths: Paths | None = None,
         capacity: int = 1000,
         per_second: float = 20.0,
         burst: int = 50,
     ) -> None:
-        """`reporting_instance`: the Pod's name. `capacity`: Events that may wait; more are dropped and counted."""
+        """`reporting_instance`: the Pod's name. `capacity`: Events that may wait; more are dropped.
+
+        `dropped`: counts Events that were not published, by label `cause`.
+        """
         self._connection = connection
         self._paths = paths or Paths(connection)
         self._clock = clock
@@ -69,12 +72,7 @@ class EventRecorder:
         self._unsent = 0
         self._series: OrderedDict[tuple[str, ...], _Series] = OrderedDict()
         self._tokens = _Tokens(per_second, burst)
-        self._dropped = Counter(
-            "model_rollback_events_dropped_total",
-            "Kubernetes Events that were not published.",
-            ["cause"],
-            registry=registry,
-        )
+        self._dropped = dropped
 
     def publish(self, notice: Notice) -> None:
         """See `ports.Recorder`. Never raises; a full queue drops the newest and says so."""

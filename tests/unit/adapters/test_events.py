@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Counter
 
 from model_rollback.adapters.connection import Connection
 from model_rollback.adapters.events import NOTE_LIMIT, EventRecorder, event_body, fit
@@ -47,8 +47,13 @@ class Recording:
 
     def __init__(self, script: Script, connection: Connection, **settings: float) -> None:
         self.script, self.clock, self.registry = script, SetClock(), CollectorRegistry()
+        dropped = Counter("model_rollback_events_dropped", "Dropped.", ["cause"], registry=self.registry)
         self.recorder = EventRecorder(
-            connection, self.clock, reporting_instance="pod-1", registry=self.registry, **settings
+            connection,
+            self.clock,
+            reporting_instance="pod-1",
+            dropped=dropped,
+            **settings,
         )
 
     def dropped(self, cause: str) -> float:
