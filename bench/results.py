@@ -106,6 +106,9 @@ def _scale(runs: dict[str, Any]) -> str:
         "texts": "texts",
         "interval": "interval",
         "first": "s to all evaluated, first start",
+        "written": "s to all written",
+        "writes": "requests for that",
+        "breach": "s to answer a breach meanwhile",
         "again": "s to all evaluated, restart",
         "again_cpu": "of these s of CPU",
         "rss": "RSS MiB",
@@ -118,7 +121,7 @@ def _scale(runs: dict[str, Any]) -> str:
         "asked": "API requests",
         "load": "load",
     }
-    rows = [[run[key] for key in words] for _, run in sorted(runs.items())]
+    rows = [[run.get(key, "-") for key in words] for _, run in sorted(runs.items())]
     return f"## Fleets at rest\n\n{_table(list(words.values()), rows)}"
 
 

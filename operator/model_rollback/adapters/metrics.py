@@ -7,7 +7,6 @@ here has its test.
 
 import asyncio
 import contextlib
-import json
 import math
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,6 +20,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import requests
 from prometheus_api_client import PrometheusConnect
+from pydantic_core import from_json
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from urllib3.exceptions import ReadTimeoutError
@@ -319,7 +319,7 @@ class PrometheusSource:
         if response.status_code != 200:
             raise refusal(response.status_code, body, self._url)
         try:
-            payload = json.loads(body)
+            payload = from_json(body)
         except ValueError:
             kind = response.headers.get("content-type", "something")
             raise self._error(
