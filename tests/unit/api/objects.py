@@ -285,6 +285,8 @@ MODEL_DEPLOYMENTS: Final = (
     Row("an artifact without a scheme", M, {PARTS: [IMAGE], VERSIONS: [
         {**image_version("v12"), "artifacts": [{"type": "Model", "uri": "recommender 12"}]}
     ]}, ".uri"),
+    Row("images as written", M, {"spec.versioning.images": "AsWritten"}),
+    Row("images in another way", M, {"spec.versioning.images": "ByTag"}, "images"),
     Row("historyLimit 1", M, {"spec.versioning.historyLimit": 1}, "historyLimit"),
     Row("historyLimit 101", M, {"spec.versioning.historyLimit": 101}, "historyLimit"),
     Row("historyLimit as a string", M, {"spec.versioning.historyLimit": "20"}, "historyLimit"),
