@@ -8,13 +8,14 @@ from typing import Any
 from bench.exporter import Exporter
 from bench.ground import NAMESPACE, Ground
 from model_rollback.adapters.connection import Connection, connect
+from tests.support.administrator import Administrator
 from tests.support.waiting import wait_until
 
 GOOD, BAD = 0.97, 0.5
 _AT_ONCE = 24
-_IMAGE = "{.spec.template.spec.containers[0].image}"
 _MERGE = "application/merge-patch+json"
-_OURS = f"/apis/modelrollback.dev/v1alpha1/namespaces/{NAMESPACE}"
+_OURS_VERSION = "modelrollback.dev/v1alpha1"
+_OURS = f"/apis/{_OURS_VERSION}/namespaces/{NAMESPACE}"
 _APPS = f"/apis/apps/v1/namespaces/{NAMESPACE}"
 
 Manifest = dict[str, Any]
@@ -31,6 +32,7 @@ class Fleet:
     def __init__(self, place: Ground, count: int, *, texts: int = 1, interval: str = "5s") -> None:
         """`texts`: distinct query texts that the policies share."""
         self._ground = place
+        self._administrator = Administrator(place.kubeconfig, NAMESPACE)
         self._interval = interval
         self.names = [f"model-{number:05}" for number in range(count)]
         self._texts = texts
@@ -39,9 +41,9 @@ class Fleet:
         self.exporter = Exporter(self.names, groups, GOOD)
         place.prometheus.scrape("bench", self.exporter.address, interval="5s")
 
-    def create(self, names: Sequence[str]) -> None:
-        """These systems; returns when the samples of all names are in Prometheus."""
-        asyncio.run(self._create(names))
+    def create(self, names: Sequence[str], *, armed: bool = True) -> None:
+        """These systems, with their policies if `armed`; returns when the samples of all names are in Prometheus."""
+        asyncio.run(self._create(names, armed))
         self._ground.prometheus.wait_for(
             "count(model_quality)", lambda s: s and float(s[0]["value"][1]) >= len(self.names), timeout=60
         )
@@ -50,11 +52,19 @@ class Fleet:
         """Ends the exporter."""
         self.exporter.close()
 
-    def remove(self, name: str) -> None:
-        """One system with its Rollbacks; the garbage collector does not run here."""
-        for kind in ("rollbackpolicy", "modeldeployment", "deployment"):
-            self._ground.kubectl("delete", kind, name, "--wait=false", namespace=NAMESPACE)
-        self._ground.kubectl("delete", "rollbacks", "--all", "--wait=false", namespace=NAMESPACE)
+    def arm(self, name: str) -> None:
+        """Gives a system its policy."""
+        self._administrator.ask("POST", self._policy(name)).raise_for_status()
+
+    def disarm(self, name: str) -> None:
+        """Takes the policy away; a Rollback that runs goes on."""
+        self._ground.kubectl("delete", "rollbackpolicy", name, "--wait=false", namespace=NAMESPACE)
+
+    def is_armed(self, name: str) -> bool:
+        """Whether that policy says so."""
+        status = self._administrator.get(_OURS_VERSION, f"rollbackpolicies/{name}").get("status", {})
+        armed = [c["status"] for c in status.get("conditions", []) if c["type"] == "Armed"]
+        return armed == ["True"]
 
     def armed(self) -> int:
         """How many policies say so."""
@@ -73,33 +83,19 @@ class Fleet:
             timeout,
             accept=lambda n: n == count,
             describe=f"{count} policies to be armed",
-            every=1,
+            every=max(1, count / 500),
         )
 
     def image(self, name: str) -> str:
         """What the Deployment runs."""
-        return self._ground.kubectl("get", "deployment", name, f"-o=jsonpath={_IMAGE}", namespace=NAMESPACE)
+        return _image(self._administrator.get("apps/v1", f"deployments/{name}"))
 
     def images(self) -> dict[str, str]:
         """What all of them run."""
-        line = "{range .items[*]}{.metadata.name} " + _IMAGE + '{"\\n"}{end}'
-        found = self._ground.kubectl("get", "deployments", f"-o=jsonpath={line}", namespace=NAMESPACE)
-        return dict(line.split(" ", 1) for line in found.splitlines())
+        found = self._administrator.get("apps/v1", "deployments?resourceVersion=0")
+        return {obj["metadata"]["name"]: _image(obj) for obj in found["items"]}
 
-    def roll_out(self, names: Sequence[str]) -> None:
-        """Plays the controllers: what the Deployments say now is rolled out."""
-        asyncio.run(self._roll_out(names))
-
-    async def _roll_out(self, names: Sequence[str]) -> None:
-        async def one(connection: Connection, name: str) -> None:
-            path = f"{_APPS}/deployments/{name}"
-            body = await connection.request("GET", path, what=name)
-            status = {"status": _status(body["metadata"]["generation"])}
-            await connection.request("PATCH", f"{path}/status", what=name, body=status, content_type=_MERGE)
-
-        await self._all(one, names)
-
-    async def _create(self, names: Sequence[str]) -> None:
+    async def _create(self, names: Sequence[str], armed: bool) -> None:
         async def one(connection: Connection, name: str) -> None:
             path = f"{_APPS}/deployments"
             await connection.request("POST", path, what=name, body=_deployment(name))
@@ -113,7 +109,10 @@ class Fleet:
             await connection.request(
                 "POST", f"{_OURS}/modeldeployments", what=name, body=_model_deployment(name)
             )
-            await connection.request("POST", f"{_OURS}/rollbackpolicies", what=name, body=self._policy(name))
+            if armed:
+                await connection.request(
+                    "POST", f"{_OURS}/rollbackpolicies", what=name, body=self._policy(name)
+                )
 
         await self._all(one, names)
 
@@ -152,6 +151,10 @@ class Fleet:
                 "validation": {"settle": "1s", "duration": "2s"},
             },
         }
+
+
+def _image(deployment: Manifest) -> str:
+    return str(deployment["spec"]["template"]["spec"]["containers"][0]["image"])
 
 
 def _deployment(name: str) -> Manifest:

@@ -83,14 +83,25 @@ def _spread(seconds: Sequence[float]) -> list[float]:
 def _storm(runs: dict[str, Any]) -> str:
     if not runs:
         return ""
-    head = ["policies at once", "patches/s", "raw patches/s", "share", "s until all patched", "load"]
+    head = [
+        "policies at once",
+        "patches/s",
+        "raw patches/s",
+        "share",
+        "s until half patched",
+        "s until all patched",
+        "requests for each",
+        "load",
+    ]
     rows = [
         [
             run["policies"],
             run["rate"],
             run["raw_rate"],
             f"{100 * run['rate'] / run['raw_rate']:.0f} %",
+            run["half_patched"],
             run["all_patched"],
+            run["requests"],
             run["load"],
         ]
         for _, run in sorted(runs.items())
