@@ -156,7 +156,8 @@ setting and why. Durations are written as in policies, e.g. `5s`.
 
 {table(*rows)}
 `metricsSources` maps the names that policies use in `metricsSource` to Prometheus servers; in the environment it is one
-JSON object.
+JSON object. `concurrentRollbacks` bounds how many Rollbacks are begun or moved towards their patch at the same moment;
+in a storm the others stand in line. A Rollback that waits for pods, probes or people is not counted.
 """
 
 

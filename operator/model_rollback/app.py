@@ -183,7 +183,7 @@ class App:
             clock=self._clock,
         )
         rule = BrakeRule(brake.max_share, brake.at_least, brake.release_after)
-        return Runtime(outside, elected=elected, brake=rule)
+        return Runtime(outside, elected=elected, brake=rule, at_once=self._settings.concurrent_rollbacks)
 
     def _known(self) -> int:
         """How many objects of ours are known."""

@@ -184,6 +184,7 @@ class Settings(BaseSettings):
     metrics_sources: Mapping[str, MetricsSourceSettings] = {}
     probes: ProbeSettings = ProbeSettings()
     brake: BrakeSettings = BrakeSettings()
+    concurrent_rollbacks: Annotated[int, Field(ge=1, le=1000)] = 16
     log: LogSettings = LogSettings()
     http: HttpSettings = HttpSettings()
     leader_election: LeaderElectionSettings = LeaderElectionSettings()

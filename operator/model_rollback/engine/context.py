@@ -20,6 +20,7 @@ from model_rollback.engine import lock, revisions
 from model_rollback.engine.announcer import Announcer
 from model_rollback.engine.held import named, write_status
 from model_rollback.engine.jobs import JobRunner
+from model_rollback.engine.slots import Slots
 from model_rollback.engine.steps import StepRunner
 from model_rollback.engine.store import Key, PolicyEntry, RollbackEntry, Store, SystemEntry
 from model_rollback.engine.targets import ref_of
@@ -45,6 +46,7 @@ class World:
     acting_as: Callable[[str, str], Objects]
     track: Callable[[Key], None]
     epoch: Callable[[], int]
+    slots: Slots
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,9 +44,10 @@ class Executor:
             return None
         self._starting.add(key)
         try:
-            if not await self._is_current(policy):
-                return None
-            name = await self._start(key, policy, system, start)
+            async with self._world.slots.take(begun=False):
+                if not await self._is_current(policy):
+                    return None
+                name = await self._start(key, policy, system, start)
             policy.refused = ""
             self._not_before.pop(key, None)
             return name

@@ -24,6 +24,9 @@ log = structlog.get_logger(__name__)
 _WITH_THE_TICK: Final = 200
 """Quiet policies that are concluded before the tick ends; more of them are concluded beside the ticks that follow."""
 
+_BREACHES_WITH_THE_TICK: Final = 50
+"""Of a storm: the others are concluded beside the ticks that follow, so that these see whoever else breaches."""
+
 _AT_ONCE: Final = 8
 """Systems whose policies are concluded side by side: a storm is bound by the API server, not by its answers' delay."""
 
@@ -57,11 +60,12 @@ class Fleet:
 
         # Breaches first, and the next tick soon: neither may wait until thousands of others have had their status
         # written, as after a start or when a source fails.
-        quiet = [policy for policy in awake if _is_quiet(policy)]
-        with_the_tick = [policy for policy in awake if not _is_quiet(policy)] + quiet[:_WITH_THE_TICK]
+        quiet = [policy for policy in awake if is_quiet(policy)]
+        breached = [policy for policy in awake if not is_quiet(policy)]
+        with_the_tick = breached[:_BREACHES_WITH_THE_TICK] + quiet[:_WITH_THE_TICK]
         self._backlog.drop(with_the_tick)
         await each(_by_system(with_the_tick), conclude, at_once=_AT_ONCE)
-        self._backlog.put(quiet[_WITH_THE_TICK:], around, now=now)
+        self._backlog.put(breached[_BREACHES_WITH_THE_TICK:] + quiet[_WITH_THE_TICK:], around, now=now)
         telemetry.EVALUATIONS.inc(len(policies))
 
     async def stop(self) -> None:
@@ -117,7 +121,7 @@ class Fleet:
 
 
 class Backlog:
-    """Quiet policies that a tick did not wait for. Each is concluded once, as it was at its newest tick."""
+    """Policies that a tick did not wait for. Each is concluded once, as it was at its newest tick."""
 
     def __init__(self, evaluator: Evaluator) -> None:
         self._evaluator = evaluator
@@ -161,8 +165,9 @@ def _by_system(policies: Sequence[PolicyEntry]) -> list[list[PolicyEntry]]:
     return list(found.values())
 
 
-def _is_quiet(policy: PolicyEntry) -> bool:
-    return all(m.state != "Breached" for m in policy.memories.values())
+def is_quiet(policy: PolicyEntry) -> bool:
+    """Whether no breach waits for an answer."""
+    return all(m.state != "Breached" or m.consumed_by for m in policy.memories.values())
 
 
 def _turned(policy: PolicyEntry) -> bool:

@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
@@ -34,6 +34,7 @@ log = structlog.get_logger(__name__)
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _RETRY = timedelta(seconds=2)
 _RETRY_MAX = timedelta(seconds=30)
+_WRITING: Final = (Phase.REQUESTED, Phase.PREFLIGHT, Phase.REVERTING, Phase.RESTORING)
 
 
 class RollbackRun:
@@ -95,7 +96,8 @@ class RollbackRun:
             if self._vanished:
                 raise NotFound(f"{self.rollback.ref} was deleted")
             try:
-                pause = await self._move()
+                async with self._turn():
+                    pause = await self._move()
                 delay = _RETRY
                 if pause is not None:
                     self._c.look_anew()
@@ -112,6 +114,12 @@ class RollbackRun:
             if pause is not None:
                 self.due = pause.until
                 await wait_until(self._c.world.clock, self.woken, pause.until)
+
+    def _turn(self) -> contextlib.AbstractAsyncContextManager[None]:
+        """A slot while it is on its way to or from its targets; a storm must not hold up validations and people."""
+        if self.phase in _WRITING:
+            return self._c.world.slots.take(begun=True)
+        return contextlib.nullcontext()
 
     async def _move(self) -> Pause | None:
         phase = self.phase

@@ -18,6 +18,7 @@ from model_rollback.engine.pruning import Pruning
 from model_rollback.engine.requests import Requests
 from model_rollback.engine.retention import Retention
 from model_rollback.engine.scheduler import Scheduler
+from model_rollback.engine.slots import Slots
 from model_rollback.engine.store import Key, PolicyEntry, Store, SystemEntry, key_of
 from model_rollback.engine.targets import TargetWatcher
 from model_rollback.engine.tracker import Tracker
@@ -34,8 +35,14 @@ class Runtime:
     Until this replica is elected it learns what there is and does nothing.
     """
 
-    def __init__(self, outside: Outside, *, elected: Callable[[], Awaitable[int]], brake: BrakeRule) -> None:
-        """`elected`: answers with the epoch of this replica's term as soon as it may write."""
+    def __init__(
+        self, outside: Outside, *, elected: Callable[[], Awaitable[int]], brake: BrakeRule, at_once: int
+    ) -> None:
+        """
+        Args:
+            elected: answers with the epoch of this replica's term as soon as it may write.
+            at_once: so many Rollbacks are begun or moved towards their patch at the same moment.
+        """
         objects, clock = outside.objects, outside.clock
         self.store = Store(outside.source_rules)
         telemetry.COUNTED.take = lambda: take_census(self.store)
@@ -44,7 +51,7 @@ class Runtime:
         self._wakeups: Wakeups[Key] = Wakeups(clock)
         announcer = Announcer(outside.recorder)
         self.targets = TargetWatcher(self.store, objects, outside.watches, clock, self._target_changed)
-        self._world = self._make_world(outside, announcer)
+        self._world = self._make_world(outside, announcer, Slots(at_once))
         self.executor = Executor(self._world)
         self.requests = Requests(self._world, self.executor)
         self._retention = Retention(self.store, objects)
@@ -64,7 +71,7 @@ class Runtime:
         self._leads = False
         self._unattended: dict[Key, Object] = {}
 
-    def _make_world(self, outside: Outside, announcer: Announcer) -> World:
+    def _make_world(self, outside: Outside, announcer: Announcer, slots: Slots) -> World:
         """The engine as a run of a Rollback sees it."""
         return World(
             self.store,
@@ -81,6 +88,7 @@ class Runtime:
             reconsider=lambda ref: self._spawn(self._reconsider(ref)),
             track=self._wakeups.wake,
             epoch=lambda: self._epoch,
+            slots=slots,
         )
 
     async def run(self) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from model_rollback.core.brake import BrakeRule
 from model_rollback.core.triggers import TriggerMemory
-from model_rollback.engine.fleet import Fleet
+from model_rollback.engine.fleet import Fleet, is_quiet
 from model_rollback.engine.store import Store
 from tests.unit.core.builders import at
 
@@ -91,3 +91,35 @@ async def test_a_newer_tick_replaces_what_still_waits(fleet):
     assert set(api.moments.values()) == {at(15)}
     assert set(api.concluded.values()) == {1}
     await fleet.stop()
+
+
+async def test_the_ticks_after_a_storm_see_who_else_breaches(fleet):
+    fleet, all_of_them, api = fleet
+    storm, late = all_of_them[:-1], all_of_them[-1:]
+    api.breached = {p.ref.name for p in all_of_them}
+    ended = asyncio.Event()
+
+    class Storm(SlowApiServer):
+        async def conclude(self, policy, around, *, now):
+            await ended.wait()
+            await api.conclude(policy, around, now=now)
+
+    fleet._backlog._evaluator = Storm()
+    async with asyncio.timeout(30):
+        await fleet.evaluate(GROUP, storm, {}, now=at(0))
+        await fleet.evaluate(GROUP, late, {}, now=at(15))
+        assert len(api.concluded) == 51
+        ended.set()
+        while len(api.concluded) < MANY:  # noqa: ASYNC110 - the worker tells nobody when it is done
+            await asyncio.sleep(0)
+    assert set(api.concluded.values()) == {1}
+    await fleet.stop()
+
+
+def test_a_breach_that_has_its_answer_waits_for_none(fleet):
+    policy = fleet[1][0]
+    policy.memories = {"t": TriggerMemory("Breached", since=at(0), observed_at=at(0))}
+    waiting = is_quiet(policy)
+    policy.memories = {"t": TriggerMemory("Breached", since=at(0), observed_at=at(0), consumed_by="rb")}
+
+    assert (waiting, is_quiet(policy)) == (False, True)
