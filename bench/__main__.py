@@ -16,6 +16,9 @@ PARTS = ("latency", "storm", "scale")
 def main() -> int:
     """0; 1 when a median is more than 20 % beyond its ratio in rangespec.yaml."""
     chosen = _parser().parse_args()
+    if chosen.accept:
+        results.accept(results.load())
+        return 0
     for part in chosen.parts or PARTS:
         if part == "latency":
             for armed in chosen.armed:
@@ -43,6 +46,9 @@ def _keep(section: str, name: str, figures: Any) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("parts", nargs="*", choices=PARTS, help="default: all of them")
+    parser.add_argument(
+        "--accept", action="store_true", help="measure nothing: hold what results.json says from now on"
+    )
     parser.add_argument("--trials", type=int, default=100, help="breaches for each number of armed policies")
     parser.add_argument("--armed", type=int, nargs="+", default=[1, 1_000, 10_000])
     parser.add_argument("--storm", type=int, default=1_000, help="policies that breach at once")

@@ -30,6 +30,16 @@ def test_a_median_may_get_20_percent_worse_and_no_more(tmp_path, expected, slow)
     assert [said.split(":")[0] for said in results.too_slow(MEASURED, spec)] == slow
 
 
+def test_what_is_accepted_is_held_from_then_on(tmp_path):
+    spec = tmp_path / "rangespec.yaml"
+    results.accept(MEASURED, spec)
+    worse = {**MEASURED, "storm": {"1000 policies": {**STORM, "rate": 40.0}}}
+
+    assert spec.read_text().startswith("# Medians as multiples")
+    assert results.too_slow(MEASURED, spec) == []
+    assert results.too_slow(worse, spec) == ["storm 1000 policies: 2.5 times its floor, 2.0 expected"]
+
+
 def test_the_table_shows_floors_beside_what_was_measured():
     text = results.render(MEASURED)
 
