@@ -188,11 +188,11 @@ def prometheus(cluster: Cluster) -> Iterator[Prometheus]:
 
 
 @pytest.fixture(scope="session")
-def audit(cluster: Cluster, kubectl: Kubectl) -> Audit:
+def audit(cluster: Cluster) -> Audit:
     """The API server's audit log as data; skips where there is none to read."""
     if cluster.audit_log is None:
         pytest.skip(f"the audit log of a cluster in `{cluster.place}` cannot be read from here")
-    return Audit(cluster.audit_log, lambda path: kubectl("get", "--raw", path))
+    return Audit(cluster.audit_log, Administrator(cluster.kubeconfig, "default").get_raw)
 
 
 @pytest.fixture

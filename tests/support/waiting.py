@@ -6,7 +6,7 @@ from typing import TypeVar
 
 Seen = TypeVar("Seen")
 
-POLL_SECONDS = 0.05
+POLL_SECONDS = 0.1
 
 
 class DeadlineExceededError(AssertionError):
