@@ -155,7 +155,7 @@ class Trial:
             # The namespace is not deleted: that costs more than the trial, and the cluster ends with the test run.
             # Its pods are, because a node holds 110 of them.
             self._admin.create_namespace()
-            stack.callback(self._admin.delete_deployments)
+            stack.callback(self._admin.delete_workloads)
             self._admin.apply(*yaml.safe_load_all(self._ground.rights.replace(ANY_NAMESPACE, self.namespace)))
             kubeconfig = self._admin.write_kubeconfig(SERVICE_ACCOUNT, self._folder)
             self._admin.apply(

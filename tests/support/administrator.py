@@ -17,6 +17,13 @@ _PLURALS = {
     "RollbackPolicy": "rollbackpolicies",
     "Rollback": "rollbacks",
 }
+_WORKLOADS = (
+    ("apps/v1", "deployments"),
+    ("apps/v1", "statefulsets"),
+    ("apps/v1", "daemonsets"),
+    ("batch/v1", "cronjobs"),
+    ("batch/v1", "jobs"),
+)
 _APPLY = {"Content-Type": "application/apply-patch+yaml"}
 _PATIENCE = 60
 
@@ -44,11 +51,16 @@ class Administrator:
         """Whether the API server has that GROUP/VERSION."""
         return bool(self._api.get(version=version, url="", timeout=_PATIENCE).ok)
 
-    def delete_deployments(self) -> None:
-        """Their pods go with them; nobody waits for that."""
-        self._api.delete(
-            version="apps/v1", namespace=self._namespace, url="deployments", timeout=_PATIENCE
-        ).raise_for_status()
+    def delete_workloads(self) -> None:
+        """What has pods, which go with it; nobody waits for that. A namespace costs as much as a test to delete."""
+        for version, plural in _WORKLOADS:
+            self._api.delete(
+                version=version,
+                namespace=self._namespace,
+                url=plural,
+                params={"propagationPolicy": "Background"},
+                timeout=_PATIENCE,
+            ).raise_for_status()
 
     def apply(self, *manifests: dict[str, Any]) -> None:
         """kubectl apply --server-side; the namespace that a manifest names is not looked at."""

@@ -170,14 +170,20 @@ def helm(cluster: Cluster) -> Helm:
 
 
 @pytest.fixture
-def namespace(request: pytest.FixtureRequest, kubectl: Kubectl) -> Iterator[str]:
-    """A fresh namespace, named after the test. It is deleted afterwards; nobody waits for that."""
+def namespace(request: pytest.FixtureRequest, cluster: Cluster) -> Iterator[str]:
+    """A fresh namespace, named after the test. It is deleted afterwards; nobody waits for that.
+
+    On a local cluster, which ends with the test run, only what has pods is deleted: the node holds 110 of them.
+    """
     words = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")
     name = f"t-{words[:40].strip('-')}-{uuid.uuid4().hex[:6]}"
-    administrator = Administrator(kubectl.kubeconfig, name)
+    administrator = Administrator(cluster.kubeconfig, name)
     administrator.create_namespace()
     yield name
-    administrator.delete_namespace()
+    if cluster.place == "local":
+        administrator.delete_workloads()
+    else:
+        administrator.delete_namespace()
 
 
 @pytest.fixture
