@@ -7,6 +7,7 @@ from typing import Any
 import pykube
 import requests
 import yaml
+from requests.utils import get_environ_proxies
 
 _PLURALS = {
     "ServiceAccount": "serviceaccounts",
@@ -125,8 +126,12 @@ class Administrator:
 
 @cache
 def client(kubeconfig: Path) -> pykube.HTTPClient:
-    """One for a kubeconfig, so that its connections are used again."""
-    return pykube.HTTPClient(pykube.KubeConfig.from_file(str(kubeconfig)), timeout=_PATIENCE)
+    """One for a kubeconfig, so that its connections are used again; threads may share it."""
+    made = pykube.HTTPClient(pykube.KubeConfig.from_file(str(kubeconfig)), timeout=_PATIENCE)
+    # Read once: pytest changes the environment between tests, which a thread must not meet on its way through it.
+    made.session.proxies = get_environ_proxies(made.url)
+    made.session.trust_env = False
+    return made
 
 
 def _write_token(token: str, cluster: dict[str, Any], namespace: str, name: str, folder: Path) -> Path:
