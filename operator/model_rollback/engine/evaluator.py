@@ -143,6 +143,9 @@ class Evaluator:
         system = await self._system_of(policy)
         if system is not None and _is_breached(policy, now):
             system.missing.clear()  # looked for anew: somebody may have brought it back
+            if system.status.observed_generation != system.generation:
+                # At a first start thousands wait to be tracked, and what is not tracked cannot be rolled back.
+                await self._tracker.attend((system.ref.namespace, system.ref.name))
         decision = self._decide(policy, system, around, now)
         for said in decision.announcements:
             self._announcer.tell(said.reason, said.message, self._concerned(policy, system))

@@ -55,6 +55,10 @@ class Tracker:
         while True:
             await each(await self._wakeups.due(), self._serve, at_once=_AT_ONCE)
 
+    async def attend(self, key: Key) -> None:
+        """Looks after one ModelDeployment at once, ahead of all that wait. Raises nothing but cancellation."""
+        await self._serve(key)
+
     async def _serve(self, key: Key) -> None:
         entry = self._store.systems.get(key)
         if entry is None or not (entry.is_known or self._targets.blindness(entry)):
