@@ -19,7 +19,7 @@ demo-stop: ## End and remove what `make demo KEEP=1` left up
 	@hack/localcluster/localcluster down demo
 
 test: ## Run the tests on a real API server and Prometheus; ARGS="-k name" is passed to pytest
-	@PYTHONHASHSEED=0 $(READY) --tools --times pytest --numprocesses=$(WORKERS) --dist=loadgroup --no-loadscope-reorder $(ARGS)
+	@PYTHONHASHSEED=0 $(READY) --tools --times pytest --numprocesses=$(WORKERS) --dist=loadscope --no-loadscope-reorder $(ARGS)
 
 realnode: ## The tests that need containers: as root on Debian; docs/how-to/run-on-a-real-node.md
 	@hack/localcluster/localcluster check

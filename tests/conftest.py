@@ -6,6 +6,7 @@ import uuid
 from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.support import places
 from tests.support.fixtures import (
@@ -91,18 +92,26 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return max(1, min(cores + cores // 2, MOST_WORKERS, memory // BYTES_OF_A_WORKER))
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest tests first, and those together in one worker that share what is made once for a file."""
+    """The longest tests first."""
     items.sort(key=_rank)
-    for item in items:
-        file = item.nodeid.partition("::")[0]
-        if file == TOGETHER or not file.startswith(APART):
-            item.add_marker(pytest.mark.xdist_group(file))
 
 
 def _rank(item: pytest.Item) -> int:
     return next((n for n, start in enumerate(FIRST) if item.nodeid.startswith(start)), len(FIRST))
+
+
+class Together(LoadScopeScheduling):
+    """Those tests in one worker that share what is made once for their file; in the order of the collection."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return nodeid if file.startswith(APART) and file != TOGETHER else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together | None:
+    return Together(config, log) if config.getoption("dist") == "loadscope" else None
 
 
 @pytest.hookimpl(optionalhook=True)
