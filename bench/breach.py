@@ -95,7 +95,7 @@ def latency(armed: int, trials: int, *, settled: float = 30.0) -> Latency:
 def _trials(place: Ground, fleet: Fleet, armed: int, trials: int) -> dict[str, float]:
     """Name → when its sample became visible. So many policies are armed while one of them breaches."""
     visible: dict[str, float] = {}
-    scraped = time.time()
+    scraped = place.prometheus.value(f"max(timestamp({QUERY}))")
     for number, name in enumerate(fleet.names[:trials]):
         if number >= armed:
             fleet.disarm(fleet.names[number - armed])
@@ -108,8 +108,10 @@ def _trials(place: Ground, fleet: Fleet, armed: int, trials: int) -> dict[str, f
 
 
 def _breach(place: Ground, fleet: Fleet, name: str, scrape: float) -> float:
-    """One trial: when its sample became visible. `scrape`: when the next one is expected."""
-    time.sleep(random.random() * max(0.0, scrape - time.time()))
+    """One trial: when its sample became visible. `scrape`: when one is expected, or was if it has passed."""
+    while scrape < time.time() + 0.5:
+        scrape += SCRAPE
+    time.sleep(random.random() * (scrape - 0.5 - time.time()))
     fleet.exporter.set(BAD, name)
     # Until shortly before it the poller would only take the machine's time.
     time.sleep(max(0.0, scrape - 0.5 - time.time()))

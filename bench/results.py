@@ -1,6 +1,7 @@
 """What was measured, kept in results.json, shown in RESULTS.md, and held against rangespec.yaml."""
 
 import json
+import math
 import os
 import statistics
 from collections.abc import Iterable, Sequence
@@ -150,7 +151,7 @@ def _scale(runs: dict[str, Any]) -> str:
 def quantile(values: Sequence[float], q: float) -> float:
     """The nearest-rank quantile."""
     ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(q * len(ordered)))]
+    return ordered[max(0, math.ceil(q * len(ordered)) - 1)]
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -40,6 +40,11 @@ def test_what_is_accepted_is_held_from_then_on(tmp_path):
     assert results.too_slow(worse, spec) == ["storm 1000 policies: 2.5 times its floor, 2.0 expected"]
 
 
+@pytest.mark.parametrize(("q", "value"), [(0.5, 50), (0.9, 90), (0.99, 99), (1.0, 100), (0.0, 1)])
+def test_a_quantile_is_a_value_that_was_measured(q, value):
+    assert results.quantile(range(100, 0, -1), q) == value
+
+
 def test_the_table_shows_floors_beside_what_was_measured():
     text = results.render(MEASURED)
 
