@@ -42,7 +42,7 @@ class Lock:
         locked: whether the offset was learned; else the ticks are free.
         margin: between the samples and the tick.
         seen: the phase at the last look; two looks must agree before anything is locked.
-        looks: how often the ages were looked at since it was locked or lost.
+        looks: how often the ages were looked at since it was lost, or was locked or moved.
         ticks: since the last look.
     """
 
@@ -59,10 +59,9 @@ class Lock:
 
     @property
     def look_is_due(self) -> bool:
-        """Whether the ages are to be asked at this tick: a few times in a row until it is locked, then seldom."""
-        if self.ticks >= _TICKS_BETWEEN_LOOKS:
-            return True
-        return not self.locked and self.looks < _LOOKS_AT_FIRST
+        """Whether the ages are to be asked at this tick: a few times in a row until it is locked and after each time
+        that it moved, because the new moment may still be too early; then seldom."""
+        return self.ticks >= _TICKS_BETWEEN_LOOKS or self.looks < _LOOKS_AT_FIRST
 
 
 def next_tick(after: datetime, interval: timedelta, offset: timedelta = timedelta(0)) -> datetime:
@@ -90,7 +89,8 @@ def learn(
     offset = _milliseconds((phase + margin) % interval)
     if lock.locked and margin == lock.margin and _apart(offset, lock.offset, interval) < _STEADY:
         offset = lock.offset
-    return Lock(offset, locked=True, margin=margin, seen=phase)
+    looks = lock.looks + 1 if lock.locked and offset == lock.offset else 0
+    return Lock(offset, locked=True, margin=margin, seen=phase, looks=looks)
 
 
 def common_phase(ages: Sequence[Age], tick: datetime, interval: timedelta) -> timedelta | None:

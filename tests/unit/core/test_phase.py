@@ -50,7 +50,17 @@ def test_two_looks_that_agree_lock_just_after_the_samples() -> None:
     locked = learn(once, ages(2.0), ages(2.0), TICK, INTERVAL)
     assert locked.locked
     assert locked.offset == timedelta(seconds=3) + FIRST_MARGIN
-    assert not locked.look_is_due
+
+
+def test_a_new_moment_is_watched_for_some_ticks_because_it_may_be_too_early() -> None:
+    lock = twice(Lock(), ages(2.0))
+    for _ in range(4):
+        assert lock.look_is_due
+        lock = learn(lock, ages(2.0), ages(2.0), TICK, INTERVAL)
+    assert not lock.look_is_due
+
+    tick = next_tick(TICK, INTERVAL, lock.offset)
+    assert learn(lock, ages(5.015), ages(0.015), tick, INTERVAL).look_is_due
 
 
 def test_looks_that_disagree_lock_nothing_and_become_seldom() -> None:
