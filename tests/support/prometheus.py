@@ -1,7 +1,7 @@
 """A real Prometheus whose series a test writes: by an exporter that is scraped, or as history."""
 
 import time
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ class Prometheus:
         self._session = requests.Session()
         self._exporters = ExitStack()
         self._jobs: list[str] = []
+        self._rule_files: list[Path] = []
 
     def query(self, query: str, time: float | None = None) -> list[Sample]:
         """The instant vector of a query, at a unix time or now."""
@@ -83,6 +84,27 @@ class Prometheus:
             ]
         )
 
+    def rules(self, name: str, groups: Sequence[Mapping[str, Any]]) -> None:
+        """Evaluate rule groups, in the form of a rule file, until the test ends.
+
+        Raises:
+            QueryError: Prometheus refuses them; says why.
+        """
+        path = self._configuration.with_name(f"{name}.rules.yaml")
+        path.write_text(yaml.safe_dump({"groups": list(groups)}, sort_keys=False))
+        self._rule_files.append(path)
+        self._rewrite(lambda known: known.setdefault("rule_files", []).append(str(path)))
+
+    def rule_health(self, group: str) -> dict[str, str]:
+        """The health of each rule of a group that has been evaluated or is going to be: `ok`, `err` or `unknown`."""
+        answer = self._session.get(f"{self.url}/api/v1/rules", timeout=30).json()
+        return {
+            rule["name"]: rule["health"]
+            for found in answer["data"]["groups"]
+            if found["name"] == group
+            for rule in found["rules"]
+        }
+
     def scraped(self, exporter: Exporter, timeout: float = 30.0) -> None:
         """Wait until everything that the exporter says now can be queried."""
         before = exporter.scrapes
@@ -118,8 +140,15 @@ class Prometheus:
         )
 
     def close(self) -> None:
-        """Take this test's jobs out of the configuration and stop its exporters."""
+        """Take this test's jobs and rules out of the configuration and stop its exporters."""
         try:
+            if self._rule_files:
+                mine = set(map(str, self._rule_files))
+                self._rewrite(
+                    lambda known: known.update(rule_files=[f for f in known["rule_files"] if f not in mine])
+                )
+                for path in self._rule_files:
+                    path.unlink()
             if self._jobs:
                 self._rewrite_jobs(drop=self._jobs)
         finally:
@@ -127,9 +156,15 @@ class Prometheus:
             self._session.close()
 
     def _rewrite_jobs(self, *, drop: Container[str] = (), add: Iterable[dict[str, Any]] = ()) -> None:
+        def change(configuration: dict[str, Any]) -> None:
+            jobs = [job for job in configuration.get("scrape_configs") or [] if job["job_name"] not in drop]
+            configuration["scrape_configs"] = [*jobs, *add]
+
+        self._rewrite(change)
+
+    def _rewrite(self, change: Callable[[dict[str, Any]], object]) -> None:
         configuration = yaml.safe_load(self._configuration.read_text())
-        jobs = [job for job in configuration.get("scrape_configs") or [] if job["job_name"] not in drop]
-        configuration["scrape_configs"] = [*jobs, *add]
+        change(configuration)
         self._configuration.write_text(yaml.safe_dump(configuration, sort_keys=False))
         answer = self._session.post(f"{self.url}/-/reload", timeout=30)
         if answer.status_code != requests.codes.ok:
