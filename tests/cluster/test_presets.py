@@ -135,7 +135,7 @@ def test_a_model_that_nobody_measures_is_no_data(judge, preset):
 
 @pytest.mark.parametrize("value", INJECTIONS)
 def test_prometheus_takes_an_injection_for_the_value_that_it_is(judge, value):
-    query = f"sum({selector('model_quality', {'model': value})})"
+    query = f"sum({selector('model_quality', {'model': value, 'namespace': 'shop'})})"
 
     found = judge(query=query, breach=above("0"))
 

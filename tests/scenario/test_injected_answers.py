@@ -105,13 +105,11 @@ HALTS = {"patch-422-schema": "Refused", "patch-404": "TargetsMissing", "patch-40
 """What no repetition mends by itself: a person is asked. Everything else ends well without one."""
 
 WAITS = {
-    "dryrun-422-test": "Refused",
     "dryrun-422-schema": "Refused",
     "dryrun-404": "TargetsMissing",
-    "dryrun-409": "Conflict",
     "dryrun-403": "Forbidden",
 }
-"""Refused dry runs: nothing is written, it is said, and asked again."""
+"""Refused dry runs: nothing is written, it is said, and asked again. A target that only moved is read anew at once."""
 
 ANEW = {f"create-{fault}" for fault in FAULTS.keys() - {"422-schema", "500-done", "lost"}}
 """No Rollback came of the lock: it is cleared, and the breach starts the next attempt."""

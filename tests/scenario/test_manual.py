@@ -27,7 +27,7 @@ def _complete(status: Any) -> str:
 def test_what_a_person_asks_for_is_done_in_turn_or_denied_with_the_reason(protected: World) -> None:
     world = protected
     world.deploy("v13")
-    world.wait_for_version("v13")
+    world.wait_for_record("v13")
 
     world.apply(systems.manual("to-nothing", targetVersion="v99"))
     denied = _result(world, "to-nothing")

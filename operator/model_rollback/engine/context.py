@@ -51,9 +51,13 @@ class World:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Nothing to do before `until`, or before something changes."""
+    """Nothing to do before `until`, or before something changes.
+
+    `alone`: an overloaded API server asked to be left alone until then, whatever changes meanwhile.
+    """
 
     until: datetime | None = None
+    alone: datetime | None = None
 
 
 class Context:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from model_rollback.api.reasons import Reason
@@ -120,7 +120,11 @@ class Reverting:
             pauses.append(await self._record(step, made))
         if None in pauses:
             return None
-        return Pause(min((p.until for p in pauses if p is not None and p.until is not None), default=None))
+        waits = [p for p in pauses if p is not None]
+        return Pause(
+            min((p.until for p in waits if p.until is not None), default=None),
+            max((p.alone for p in waits if p.alone is not None), default=None),
+        )
 
     async def _advance(self, step: Step) -> Progress:
         c = self._c
@@ -155,7 +159,7 @@ class Reverting:
     async def _record(self, step: Step, progress: Progress) -> Pause | None:
         c = self._c
         if progress.outcome is Outcome.WAIT:
-            return self._wait(step, progress)
+            return pause_of(step, progress, self._c.procedure.step_timeout, now=self._c.now())
         if progress.outcome is Outcome.SUPERSEDED:
             await c.supersede(progress.message)
             return None
@@ -194,13 +198,18 @@ class Reverting:
         words = f"{step.name}: {progress.message}. Let finish first: {running}"
         c.tell(Reason.STEP_FAILED, words, components=[step.component])
 
-    def _wait(self, step: Step, progress: Progress) -> Pause:
-        """Until the target changes or the step times out; sooner when the API server is to be asked again."""
-        limit = step.timeout or self._c.procedure.step_timeout
-        deadline = step.started_at + limit if step.started_at else None
-        again = progress.look_again or (_RETRY if progress.reason is not Reason.RUNNING else None)
-        retry = self._c.now() + min(again, _RETRY_MAX) if again is not None else None
-        return Pause(min((x for x in (deadline, retry) if x is not None), default=None))
+
+def pause_of(step: Step, progress: Progress, step_timeout: timedelta, *, now: datetime) -> Pause:
+    """Until the target changes or the step times out; sooner when the API server is to be asked again.
+
+    An API server that says for how long it wants to be left alone is not asked sooner, whatever changes.
+    """
+    deadline = step.started_at + (step.timeout or step_timeout) if step.started_at else None
+    again = progress.look_again or (_RETRY if progress.reason is not Reason.RUNNING else None)
+    retry = now + min(again, _RETRY_MAX) if again is not None else None
+    asked = progress.reason is Reason.API_UNAVAILABLE and progress.look_again is not None
+    until = min((x for x in (deadline, retry) if x is not None), default=None)
+    return Pause(until, retry if asked else None)
 
 
 def _turn(made: tuple[Step, Progress]) -> int:

@@ -113,6 +113,8 @@ class RollbackRun:
                 return
             if pause is not None:
                 self.due = pause.until
+                if pause.alone is not None:
+                    await self._c.world.clock.sleep_until(pause.alone)
                 await wait_until(self._c.world.clock, self.woken, pause.until)
 
     def _turn(self) -> contextlib.AbstractAsyncContextManager[None]:

@@ -9,6 +9,7 @@ from model_rollback.api.reasons import Reason
 from model_rollback.api.v1alpha1.rollback_record import Step
 from model_rollback.core.kinds import type_of
 from model_rollback.core.pins import build_patch
+from model_rollback.engine.reverting import pause_of
 from model_rollback.engine.steps import Outcome, StepRunner
 from model_rollback.engine.targets import ref_of
 from model_rollback.errors import Conflict, Forbidden, Invalid, NotFound, Refused, Unavailable
@@ -158,6 +159,17 @@ async def test_an_overloaded_server_is_left_alone_as_long_as_it_asks():
     made = await played.move()
 
     assert (made.outcome, made.look_again) == (Outcome.WAIT, timedelta(seconds=7))
+    pause = pause_of(played.step, made, timedelta(minutes=10), now=at(100))
+    assert (pause.until, pause.alone) == (at(107), at(107)), "a change of the target does not hasten it"
+
+
+async def test_a_server_that_gave_no_answer_is_asked_again_as_soon_as_the_target_changes():
+    played = Played(KeptObjects(deployment(), faults=[Unavailable("no answer in time")]))
+    await played.move()
+
+    pause = pause_of(played.step, await played.move(), timedelta(minutes=10), now=at(100))
+
+    assert (pause.until, pause.alone) == (at(102), None)
 
 
 async def test_a_server_that_is_away_too_long_fails_the_step_by_its_name():
