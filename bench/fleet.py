@@ -95,6 +95,19 @@ class Fleet:
         found = self._administrator.get("apps/v1", "deployments?resourceVersion=0")
         return {obj["metadata"]["name"]: _image(obj) for obj in found["items"]}
 
+    def roll_out(self, names: Sequence[str]) -> None:
+        """Plays the controllers: what the Deployments say now is rolled out."""
+        asyncio.run(self._roll_out(names))
+
+    async def _roll_out(self, names: Sequence[str]) -> None:
+        async def one(connection: Connection, name: str) -> None:
+            path = f"{_APPS}/deployments/{name}"
+            body = await connection.request("GET", path, what=name)
+            status = {"status": _status(body["metadata"]["generation"])}
+            await connection.request("PATCH", f"{path}/status", what=name, body=status, content_type=_MERGE)
+
+        await self._all(one, names)
+
     async def _create(self, names: Sequence[str], armed: bool) -> None:
         async def one(connection: Connection, name: str) -> None:
             path = f"{_APPS}/deployments"

@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import signal
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -63,7 +64,7 @@ def _rights(program: Path, environment: tuple[tuple[str, str], ...], values: tup
 class OperatorProcess:
     """One running operator. `stop` is SIGTERM, `kill` is SIGKILL."""
 
-    process: ForkedModule
+    process: ForkedModule | subprocess.Popen[bytes]
     log: Path
     _url: str = ""
 
