@@ -24,12 +24,21 @@ class Pruning:
     async def prune(self, entry: SystemEntry) -> None:
         """Raises nothing but cancellation; what cannot be deleted now is tried again at the next occasion."""
         try:
-            # Whoever wants the lock writes this status, so no plan is made meanwhile that rests on one of them.
-            async with entry.writing:
-                if not entry.status.active_rollback:
+            # Whoever wants the lock writes this status, so no plan is made meanwhile that rests on one of them; and
+            # what was kept for a history that is about to be written looks as if nobody named it.
+            async with entry.keeping, entry.writing:
+                if await self._may_prune(entry):
                     await self._prune(entry)
         except ClusterError as error:
             log.warning("kept versions not pruned yet", modeldeployment=str(entry.ref), error=str(error))
+
+    async def _may_prune(self, entry: SystemEntry) -> bool:
+        """Judged by what is stored: a deletion cannot be taken back, and the answer to a write may have been lost."""
+        body = await self._objects.get(entry.ref)
+        if body["metadata"]["uid"] != entry.uid:
+            return False
+        entry.adopt(body)
+        return not entry.unreadable and not entry.status.active_rollback
 
     async def _prune(self, entry: SystemEntry) -> None:
         namespace = entry.ref.namespace

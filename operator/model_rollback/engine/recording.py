@@ -74,10 +74,16 @@ class Recording:
         if recorded and old is not None and not moved and _adds_nothing(old, seen):
             entry.pods_seen |= due
             return
-        before = await self._before_the_move(entry, spec, old, moved) if old is not None and moved else None
         read_at = {name: str(found[name]["metadata"].get("resourceVersion", "")) for name in due}
-        await self._write(entry, spec, values, found, seen, before, read_at, now)
+        named = _named(entry)
+        async with entry.keeping:
+            before = (
+                await self._before_the_move(entry, spec, old, moved) if old is not None and moved else None
+            )
+            await self._write(entry, spec, values, found, seen, before, read_at, now)
         entry.pods_seen |= due
+        if named - _named(entry):
+            await self._pruning.prune(entry)
 
     async def _write(
         self,
@@ -110,10 +116,7 @@ class Recording:
             status = _recorded(spec, entry, moved_on(old), revision, by, seen, before, now)
             return self._look(entry, moves.with_images(status, seen, read_at))
 
-        names = {v.revision for v in entry.status.history}
         await write_status(self._objects, entry, change)
-        if names - {v.revision for v in entry.status.history}:
-            await self._pruning.prune(entry)
         if before is not None:
             entry.health = HealthClock()
             said = moves.move_in_words(entry.status)
@@ -178,6 +181,11 @@ def _recorded(
 
 def _identity(values: Values) -> str:
     return version_digest({component: show_all(pins) for component, pins in values.items()})
+
+
+def _named(entry: SystemEntry) -> set[str]:
+    """What the history says where its versions are kept."""
+    return {v.revision for v in entry.status.history}
 
 
 def _is_recorded(status: ModelDeploymentStatus) -> bool:

@@ -148,6 +148,7 @@ class SystemEntry(Held[ModelDeploymentStatus]):
 
     `missing`: version → what of its kept values was not there at the last breach.
     `pods_seen`: component → the `ready_at` of its target when its pods were looked at last.
+    `keeping`: held from the moment a version is kept until the history names it. Taken before `writing`.
     """
 
     def __init__(self, body: Object) -> None:
@@ -158,6 +159,7 @@ class SystemEntry(Held[ModelDeploymentStatus]):
         self.health = HealthClock()
         self.missing: dict[str, str] = {}
         self.pods_seen: dict[str, datetime] = {}
+        self.keeping = asyncio.Lock()
         super().__init__("ModelDeployment", ModelDeploymentStatus, body)
 
     def adopt_spec(self, body: Object) -> None:

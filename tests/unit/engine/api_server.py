@@ -13,6 +13,7 @@ class Cluster:
 
     Attributes:
         dry_runs: targets of patches that were dry runs. writes: targets of everything that was written.
+        deletions: what was deleted.
         lose: called before a write is answered; may raise what the caller is to see instead of the answer.
     """
 
@@ -20,6 +21,7 @@ class Cluster:
         self.objects = {ref: copy.deepcopy(body) for ref, body in objects}
         self.dry_runs: list[ObjectRef] = []
         self.writes: list[ObjectRef] = []
+        self.deletions: list[ObjectRef] = []
         self.lose: Callable[[], None] = lambda: None
 
     async def get(self, ref: ObjectRef) -> Object:
@@ -32,8 +34,14 @@ class Cluster:
             raise Conflict(str(ref))
         if not dry_run:
             self.writes.append(ref)
-            self.objects[ref] = dict(copy.deepcopy(body))
+            made = dict(copy.deepcopy(body))
+            self.objects[ref] = {**made, "metadata": {"uid": f"uid-of-{ref.name}", **made["metadata"]}}
         return body
+
+    async def delete(self, ref: ObjectRef, uid: str) -> None:
+        if self.objects.get(ref, {}).get("metadata", {}).get("uid") == uid:
+            del self.objects[ref]
+            self.deletions.append(ref)
 
     async def patch_json(self, ref: ObjectRef, operations: JsonPatch, *, dry_run: bool = False) -> Object:
         patched = apply(operations, await self.get(ref))

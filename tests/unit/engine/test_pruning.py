@@ -12,6 +12,11 @@ from tests.unit.engine.kept_objects import KeptObjects
 
 
 class Listed(KeptObjects):
+    """The ModelDeployment is stored as `body()` unless another one is among the objects."""
+
+    def __init__(self, *objects: dict[str, Any], faults: Any = None) -> None:
+        super().__init__(body(), *objects, faults=faults)
+
     async def list(self, api_version: str, kind: str, namespace: str, labels: Any) -> list[dict[str, Any]]:
         return [o for (k, _), o in self.kept.items() if k == kind]
 
@@ -31,12 +36,15 @@ def rollback(**status: Any) -> dict[str, Any]:
     return {"kind": "Rollback", "metadata": {"name": "r1", "namespace": "shop"}, "status": status}
 
 
+def body(*history: str, version: int = 7, **status: Any) -> dict[str, Any]:
+    past = [recorded(name) for name in history or ("v12",)]
+    written = make_status("v12", *past, **status).model_dump(mode="json", by_alias=True, exclude_none=True)
+    metadata = {"name": "recommender", "namespace": "shop", "uid": "mdep-1", "resourceVersion": str(version)}
+    return {"kind": "ModelDeployment", "metadata": metadata, "spec": {}, "status": written}
+
+
 def system(**status: Any) -> SystemEntry:
-    written = make_status("v12", recorded("v12"), **status).model_dump(
-        mode="json", by_alias=True, exclude_none=True
-    )
-    metadata = {"name": "recommender", "namespace": "shop", "uid": "mdep-1", "resourceVersion": "7"}
-    return SystemEntry({"metadata": metadata, "spec": {}, "status": written})
+    return SystemEntry(body(**status))
 
 
 KEPT = {
@@ -77,6 +85,43 @@ async def test_nothing_goes_while_a_rollback_holds_the_lock():
     objects = Listed(revision("old"))
 
     await Pruning(objects, objects).prune(system(active_rollback="r2"))
+
+    assert objects.writes == []
+
+
+async def test_nothing_goes_of_a_history_that_cannot_be_read():
+    objects = Listed(revision("recommender-v12"))
+    objects.kept["ModelDeployment", "recommender"]["status"]["history"] = "of a later version of this program"
+    entry = SystemEntry(objects.kept["ModelDeployment", "recommender"])
+
+    await Pruning(objects, objects).prune(entry)
+
+    assert entry.unreadable
+    assert objects.writes == []
+
+
+async def test_what_is_stored_counts_and_not_what_was_seen():
+    """As after a failover, or when the answer to the last write was lost."""
+    objects = Listed(body("v13", "v12", version=8), revision("recommender-v13"), revision("old"))
+
+    await Pruning(objects, objects).prune(system())
+
+    assert objects.writes == ["delete old"]
+
+
+async def test_a_lock_that_is_stored_and_was_not_seen_counts():
+    objects = Listed(body(version=8, active_rollback="r2"), revision("old"))
+
+    await Pruning(objects, objects).prune(system())
+
+    assert objects.writes == []
+
+
+async def test_nothing_goes_of_a_model_deployment_that_was_made_anew():
+    objects = Listed(revision("old"))
+    objects.kept["ModelDeployment", "recommender"]["metadata"]["uid"] = "mdep-2"
+
+    await Pruning(objects, objects).prune(system())
 
     assert objects.writes == []
 

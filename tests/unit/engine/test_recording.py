@@ -1,5 +1,6 @@
 """When pods are read: at a record, and when a target is ready again; never while nothing happens."""
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from model_rollback.core import versions
 from model_rollback.core.live import observe
 from model_rollback.core.pins import version_digest
+from model_rollback.engine import revisions
 from model_rollback.engine.announcer import Announcer
 from model_rollback.engine.pruning import Pruning
 from model_rollback.engine.recording import Recording
@@ -74,8 +76,10 @@ class Ground:
         self.asked += 1
         return self.pods
 
-    async def list(self, *kind: Any) -> list[dict[str, Any]]:
-        return []
+    async def list(self, api: str, kind: str, *place: Any) -> list[dict[str, Any]]:
+        return [
+            body for ref, body in self.cluster.objects.items() if (ref.api_version, ref.kind) == (api, kind)
+        ]
 
     async def look(self) -> int:
         """How often pods were read for this look."""
@@ -132,6 +136,29 @@ async def test_other_bits_after_a_restart_of_the_pods_are_a_new_version(ground):
     assert (old.values[0].value, old.revision != new.revision) == (f"shop/recommender:v13@{A}", True)
     assert (new.moved_from, ground.entry.status.current_version) == (old.version, new.version)
     assert ground.told.reasons == ["MutableReference"]
+
+
+async def test_what_was_just_kept_is_not_pruned_before_the_history_names_it(monkeypatch):
+    """A Rollback was deleted in that moment, and with it goes what nobody names."""
+    fresh = Ground()
+    pruning = Pruning(fresh.cluster, fresh)
+    keep = revisions.keep
+
+    async def keep_while_others_prune(*arguments: Any) -> str:
+        name = await keep(*arguments)
+        others.append(asyncio.create_task(pruning.prune(fresh.entry)))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        return name
+
+    others: list[asyncio.Task[None]] = []
+    monkeypatch.setattr(revisions, "keep", keep_while_others_prune)
+
+    await fresh.look()
+    await asyncio.gather(*others)
+
+    assert fresh.cluster.deletions == []
+    assert fresh.entry.status.history[0].revision
 
 
 async def test_bits_that_no_registry_names_cannot_come_back(ground):
