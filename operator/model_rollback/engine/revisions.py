@@ -74,6 +74,7 @@ async def keep(objects: Objects, owner: Held[Any], version: str, values: Values)
 async def _keep_hidden(
     objects: Objects, metadata: Mapping[str, Any], hidden: Sequence[tuple[str, str, Confidential]]
 ) -> None:
+    ref = ObjectRef("v1", "Secret", metadata["namespace"], metadata["name"])
     body = {
         "metadata": metadata,
         "type": _SECRET_TYPE,
@@ -83,8 +84,31 @@ async def _keep_hidden(
             for component, pin, value in hidden
         },
     }
-    with contextlib.suppress(Conflict):
-        await objects.create(ObjectRef("v1", "Secret", metadata["namespace"], metadata["name"]), body)
+    try:
+        await objects.create(ref, body)
+    except Conflict:
+        await _take_back(objects, ref, body)
+
+
+async def _take_back(objects: Objects, ref: ObjectRef, body: Object) -> None:
+    """The Secret of a version that was discarded a moment ago is there until it is collected: it is kept again."""
+    owners = body["metadata"]["ownerReferences"]
+    try:
+        found = await objects.get(ref)
+        handed_over = found["metadata"].get("ownerReferences") or []
+        if found.get("type") == _SECRET_TYPE and [o["uid"] for o in handed_over] != [
+            o["uid"] for o in owners
+        ]:
+            path = "/metadata/ownerReferences"
+            await objects.patch_json(
+                ref,
+                [
+                    {"op": "test", "path": path, "value": handed_over},
+                    {"op": "replace", "path": path, "value": owners},
+                ],
+            )
+    except NotFound:
+        await objects.create(ref, body)
 
 
 async def find_missing(objects: Objects, namespace: str, name: str) -> str:

@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from model_rollback.core.confidential import Confidential
+from model_rollback.engine import revisions
 from model_rollback.engine.pruning import Pruning
 from model_rollback.engine.store import SystemEntry
 from model_rollback.errors import Unavailable
@@ -145,3 +147,17 @@ async def test_what_could_not_be_deleted_is_tried_again():
     await pruning.prune(system())
 
     assert objects.writes == ["delete old"]
+
+
+async def test_a_secret_that_waits_for_its_collection_is_kept_again():
+    values = {"model": {"key": Confidential("s3cret", "salt")}}
+    objects = Listed()
+    entry = system()
+    name = await revisions.keep(objects, entry, "v12", values)
+    before = objects.kept["Secret", name]["metadata"]["ownerReferences"]
+    await revisions.discard(objects, objects.kept["ControllerRevision", name])
+    assert objects.kept["Secret", name]["metadata"]["ownerReferences"] != before
+
+    assert await revisions.keep(objects, entry, "v12", values) == name
+
+    assert objects.kept["Secret", name]["metadata"]["ownerReferences"] == before
