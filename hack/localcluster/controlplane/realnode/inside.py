@@ -91,6 +91,7 @@ def _configure(layout: Layout, network: Network, name: str) -> None:
         "resolv.conf": "",
     }
     (layout.folder / "cni").mkdir()
+    layout.registries.mkdir()
     for file, content in files.items():
         (layout.folder / file).write_text(content, encoding="utf-8")
 

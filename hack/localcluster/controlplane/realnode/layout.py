@@ -37,6 +37,11 @@ class Layout:
         return self.folder / "containerd.sock"
 
     @property
+    def registries(self) -> Path:
+        """`HOST:PORT/hosts.toml` in it tells containerd how to reach a registry; read at each pull."""
+        return self.folder / "registries"
+
+    @property
     def key(self) -> str:
         """Ten hexadecimal digits that no other cluster of this machine has."""
         return hashlib.sha256(bytes(self.cluster)).hexdigest()[:10]

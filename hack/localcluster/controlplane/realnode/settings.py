@@ -29,6 +29,8 @@ restrict_oom_score_adj = true
 [plugins."io.containerd.grpc.v1.cri".cni]
 bin_dir = "{CNI_PROGRAMS}"
 conf_dir = "{layout.folder / "cni"}"
+[plugins."io.containerd.grpc.v1.cri".registry]
+config_path = "{layout.registries}"
 [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
 runtime_type = "io.containerd.runc.v2"
 """
