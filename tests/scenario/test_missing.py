@@ -63,26 +63,57 @@ def test_a_right_that_was_taken_away_and_given_back(protected: World, audit: Aud
     assert [e.code for e in writes] == [200], "the refused ones were dry runs"
 
 
+_THRESHOLDS: systems.Manifest = {
+    "apiVersion": "v1",
+    "kind": "ConfigMap",
+    "metadata": {"name": "thresholds"},
+    "data": {"v12": "0.5"},
+}
+_CLAIM: systems.Manifest = {
+    "apiVersion": "v1",
+    "kind": "PersistentVolumeClaim",
+    "metadata": {"name": "models"},
+    "spec": {"accessModes": ["ReadOnlyMany"], "resources": {"requests": {"storage": "1Gi"}}},
+}
+
+
 def test_an_artifact_that_is_gone_blocks_until_it_is_back(world: World, operators: Operators) -> None:
     system = systems.image_pinned(systems.image_of("v12"))
     system["spec"]["versions"][0]["artifacts"] = [
         {"type": "Config", "uri": "configmap://thresholds/v12"},
         {"type": "Model", "uri": "s3://ann:hunter2@models/12?X-Amz-Signature=f00d"},
+        {"type": "Model", "uri": "pvc://models/12"},
     ]
+    audit = {"name": "bias-audit", "expires": "2026-01-31"}
+    system["spec"]["versions"][0]["attestations"] = [audit]
     world.apply(system)
+    world.patch("rollbackpolicy", {"target": {"requires": ["bias-audit"]}})
     operators.start()
     world.wait_for_record("v12")
     world.deploy("v13")
     world.wait_for_version("v13")
     world.quality(BAD)
+    expired = "v12: its attestation bias-audit expired after 2026-01-31"
+    world.wait_for_condition("rollbackpolicy", "Armed", lambda c: expired in c["message"])
+    audit["expires"] = "2099-01-31"
+    world.apply(system)
     blocked = world.wait_for_condition("rollbackpolicy", "Armed", is_("False", "ArtifactMissing"))
-    missing = f"there is no ConfigMap {world.namespace}/thresholds"
-    assert f"v12: its artifact configmap://thresholds/v12 is missing: {missing}" in blocked["message"]
-    assert world.rollbacks() == []
-
-    world.apply(
-        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "thresholds"}, "data": {"v12": "0.5"}}
+    gone = (
+        f"v12: its artifact configmap://thresholds/v12 is missing: there is no ConfigMap {world.namespace}/thresholds; "
+        f"its artifact pvc://models/12 is missing: there is no PersistentVolumeClaim {world.namespace}/models"
     )
+    assert gone in blocked["message"]
+    assert world.rollbacks() == []
+    _a_person_is_told_the_same(world, gone)
+
+    with world.without_right("patch", "deployments"):
+        world.apply(_CLAIM, _THRESHOLDS)
+        world.wait_for_rollback("Planned", is_("False", "Forbidden"))
+        world.delete("configmap", "thresholds")
+    planned = world.wait_for_rollback("Planned", is_("False", "ArtifactMissing"))
+    assert "its artifact configmap://thresholds/v12 is missing" in planned["message"]
+    assert world.image() == systems.image_of("v13"), "gone after the plan, found before the first write"
+    world.apply(_THRESHOLDS)
     world.wait_for_image("v12")
     world.quality(GOOD)
     done = world.wait_for_result()
@@ -90,12 +121,21 @@ def test_an_artifact_that_is_gone_blocks_until_it_is_back(world: World, operator
     assert [(a["uri"], a["exists"]) for a in target["artifacts"]] == [
         ("configmap://thresholds/v12", "True"),
         ("s3://models/12?…", "Unknown"),
+        ("pvc://models/12", "True"),
     ]
     planned = next(c for c in done["status"]["conditions"] if c["type"] == "Planned")
     assert "cannot be asked for here: s3://models/12?…" in planned["message"]
     text = systems.as_json(done)
     assert "hunter2" not in text
     assert "f00d" not in text
+
+
+def _a_person_is_told_the_same(world: World, gone: str) -> None:
+    world.apply(systems.manual("by-hand", targetVersion="v12"))
+    complete = world.wait_for_condition("rollback", "Complete", is_("True", "RollbackDenied"), "by-hand")
+    assert gone in complete["message"]
+    assert world.image() == systems.image_of("v13")
+    world.delete("rollback", "by-hand")
 
 
 def test_everything_can_be_deleted_while_the_operator_is_down(

@@ -14,7 +14,7 @@ from model_rollback.api.v1alpha1.target import Target
 from model_rollback.core import candidates, machine, plan, versions
 from model_rollback.core.pins import Values
 from model_rollback.core.triggers import is_open
-from model_rollback.engine import leftovers, revisions
+from model_rollback.engine import artifacts, leftovers, revisions
 from model_rollback.engine.reading import pins_of, read_targets, read_values
 from model_rollback.engine.store import PolicyEntry, RollbackEntry, SystemEntry
 from model_rollback.engine.ways import Dry, NoWay, Way, identity_of, keep, shown, way_to
@@ -64,7 +64,7 @@ async def make(
     start = _start_of(rollback, spec, system, live)
     if isinstance(start, Made):
         return start
-    target = _target_of(rollback, start[0], procedure.target, spec, system, now)
+    target = await _target_of(objects, rollback, start[0], procedure.target, spec, system, now)
     if isinstance(target, Made):
         return target
     way = await way_to(objects, writer, system, target, live, attempt=1, listed=procedure.steps)
@@ -132,7 +132,8 @@ def _start_of(
     return (asked.from_version or name, identity)
 
 
-def _target_of(
+async def _target_of(
+    objects: Objects,
     rollback: RollbackEntry,
     start: str,
     target: Target,
@@ -148,9 +149,10 @@ def _target_of(
     if asked.type == "Manual" and asked.target_version == start:
         return Made(denied=(Reason.ALREADY_AT_TARGET, f"{start}: it is what runs now"))
     if asked.type == "Manual":
-        choice = candidates.choose(target, spec, status, now=now)
+        choice = await _choose(objects, target, spec, system, now)
         if choice.candidate is None:
-            return Made(denied=(Reason.NO_SAFE_TARGET, f"there is no version to go back to: {choice.why}"))
+            reason = Reason.ARTIFACT_MISSING if choice.missing else Reason.NO_SAFE_TARGET
+            return Made(denied=(reason, f"there is no version to go back to: {choice.why}"))
         if asked.target_digest not in (None, choice.candidate.digest):
             said = f"{choice.candidate.version} is not the version of that digest any more"
             return Made(denied=(Reason.NO_SAFE_TARGET, said))
@@ -162,6 +164,21 @@ def _target_of(
     if quarantine is not None:
         return Made(abandoned=f"{found.version} is in quarantine by {quarantine.rollback}.")
     return found
+
+
+async def _choose(
+    objects: Objects, target: Target, spec: ModelDeploymentSpec, system: SystemEntry, now: datetime
+) -> candidates.Choice:
+    """The first version that may be put back and has all it needs, as a breach would come to it."""
+    missing: dict[str, str] = {}
+    while True:
+        choice = candidates.choose(target, spec, system.status, now=now, missing=missing)
+        if choice.candidate is None:
+            return choice
+        lacks = await artifacts.find_missing(objects, system, choice.candidate)
+        if not lacks:
+            return choice
+        missing[choice.candidate.version] = lacks
 
 
 def _conditions(rollback: RollbackEntry, target: Target) -> Target:

@@ -152,6 +152,19 @@ async def test_what_a_person_may_not_have_is_denied_with_the_reason(case):
     assert says in made.denied[1]
 
 
+async def test_a_version_whose_kept_values_are_gone_is_denied_or_gives_way_to_the_next():
+    ground = Ground()
+    del ground.objects.kept["ControllerRevision", "recommender-v12"]
+    ground.manual(targetVersion="v12")
+    denied = (await ground.make()).denied
+    ground.manual()
+    made = await ground.make()
+
+    assert denied is not None
+    assert (denied[0], "its kept values are gone" in denied[1]) == (Reason.ARTIFACT_MISSING, True)
+    assert made.fields["to_version"] == "v11"
+
+
 async def test_what_a_person_judged_must_still_be_what_runs():
     ground = Ground()
     ground.manual(fromVersion="v9")
