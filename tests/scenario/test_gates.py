@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.scenario.world import BAD, GOOD, World, is_
+from tests.support.operator import OperatorProcess
 
 pytestmark = pytest.mark.cluster
 
@@ -22,7 +23,12 @@ def _policy(world: World, **spec: Any) -> None:
     world.patch("rollbackpolicy", spec)
 
 
-def test_each_gate_says_why_and_lets_go(protected: World) -> None:
+def _scale(world: World, replicas: int) -> None:
+    world.kubectl("scale", "deployment/recommender", f"--replicas={replicas}", namespace=world.namespace)
+
+
+def test_each_gate_says_why_and_lets_go(protected: World, operator: OperatorProcess) -> None:
+    _blocked(protected, "AlreadyAtTarget", "v12, the only Verified version to go back to, is what runs now")
     protected.deploy("v13")
     protected.wait_for_version("v13")
     protected.wait_for_condition("rollbackpolicy", "Armed", is_("True"))
@@ -30,7 +36,11 @@ def test_each_gate_says_why_and_lets_go(protected: World) -> None:
     protected.patch("deployment", {"paused": True})
     _blocked(protected, "TargetPaused", "model is paused")
     assert "TargetPaused" in protected.kubectl("get", "rbpol", namespace=protected.namespace)
+    assert operator.metric("model_rollback_policies", armed="TargetPaused") == 1
     protected.patch("deployment", {"paused": False})
+    _scale(protected, 0)
+    _blocked(protected, "TargetScaledToZero", "model runs no replicas")
+    _scale(protected, 2)
 
     _policy(protected, guards={"freezeWindows": ALWAYS})
     _blocked(protected, "FrozenWindow", "(Europe/London) is open until")

@@ -146,6 +146,7 @@ class Evaluator:
             if system.status.observed_generation != system.generation:
                 # At a first start thousands wait to be tracked, and what is not tracked cannot be rolled back.
                 await self._tracker.attend((system.ref.namespace, system.ref.name))
+        decided_on = system.status if system is not None else None
         decision = self._decide(policy, system, around, now)
         for said in decision.announcements:
             self._announcer.tell(said.reason, said.message, self._concerned(policy, system))
@@ -156,7 +157,8 @@ class Evaluator:
         before = policy.status
         await write_status(self._objects, policy, lambda _: self._wanted(policy, decision.status))
         await self._credit(policy, system, now)
-        if policy.status is before and system is not None and not self._targets.blind:
+        unchanged = policy.status is before and system is not None and system.status is decided_on
+        if unchanged and system is not None and not self._targets.blind:
             policy.calm = calm_of(policy, system, now=now, look_again=decision.look_again)
         return True
 
