@@ -27,6 +27,13 @@ def test_a_breach_puts_the_last_verified_version_back_and_proves_it(protected: W
     assert (status["currentVersion"], status["activeRollback"]) == ("v12", "")
     assert [q["version"] for q in status["quarantined"]] == ["v13"]
 
+    protected.deploy("v14")
+    protected.wait_for_version("v14")
+    protected.say("Undo")
+    (refused, *_) = protected.wait_for_event("IntentRefused")
+    assert "v14 is live, not v12: there is nothing of it to undo" in refused["note"]
+    assert protected.image().endswith(":v14"), "a newer deploy is not undone"
+
 
 def test_whoever_looks_finds_the_whole_story(protected: World, audit: Audit) -> None:
     protected.deploy("v13")
@@ -78,6 +85,7 @@ def test_whoever_looks_finds_the_whole_story(protected: World, audit: Audit) -> 
 
 
 def test_a_release_that_never_got_ready_is_itself_rolled_back(protected: World) -> None:
+    protected.patch("rollbackpolicy", {"quarantine": {"duration": "5s"}})
     protected.deploy("v13", image="registry.example/broken:v13")
     protected.wait_for_version("v13")
     assert protected.history() == ["v12"], "a version that never got ready must not be recorded"
@@ -88,6 +96,10 @@ def test_a_release_that_never_got_ready_is_itself_rolled_back(protected: World) 
     done = protected.wait_for_result()
     assert (done["status"]["result"], done["status"]["fromVersion"]) == ("Succeeded", "v13")
     assert protected.status()["currentVersion"] == "v12"
+    wait_until(
+        lambda: not protected.status().get("quarantined"), 60, describe="the quarantine of v13 to run out"
+    )
+    assert not protected.status().get("released"), "nobody released it: its time was up"
 
 
 def _is_before_any_write(requests: list[AuditEvent]) -> bool:

@@ -5,6 +5,7 @@ import pytest
 from tests.scenario import systems
 from tests.scenario.world import BAD, GOOD, World, is_
 from tests.support.operator import Operators
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.cluster
 
@@ -42,6 +43,28 @@ def test_abort_puts_the_version_back_that_ran(world: World, operators: Operators
     assert "is finished" in world.refusal("Resume")
     world.wait_for_event("RollbackAborted")
     world.wait_for_event("QuarantineReleased")
+    _with_restore_nobody_has_to_say_abort(world)
+
+
+def _with_restore_nobody_has_to_say_abort(world: World) -> None:
+    world.patch("rollbackpolicy", {"execution": {"onFailure": "Restore"}})
+    world.apply(systems.manual("by-hand"))
+    done = wait_until(
+        lambda: world.get("rollback", "by-hand"),
+        60,
+        accept=lambda r: r.get("status", {}).get("result"),
+        describe="the second Rollback to be finished",
+    )["status"]
+    assert done["result"] == "Failed"
+    steps = {s["name"]: s["state"] for s in done["steps"]}
+    assert steps == {"revert-model": "Restored", "validate": "Pending", "restore-model": "Succeeded"}
+    assert world.image() == systems.image_of("v13")
+    wait_until(
+        lambda: world.kinds_told("RollbackFailed"),
+        accept={"Rollback", "ModelDeployment", "RollbackPolicy", "Deployment"}.__eq__,
+        describe="RollbackFailed on all four objects",
+    )
+    assert not world.status().get("quarantined")
 
 
 def test_resume_goes_on_once_what_was_wrong_is_mended(protected: World) -> None:

@@ -39,13 +39,13 @@ def _cron_job(version: str, **annotations: str) -> systems.Manifest:
     }
 
 
-def _system() -> systems.Manifest:
+def _system(limit: str = "30s") -> systems.Manifest:
     manifest = copy.deepcopy(systems.model_deployment())
     features = {
         "name": "features",
         "type": "Pipeline",
         "targetRef": {"apiVersion": "batch/v1", "kind": "CronJob", "name": "build-features"},
-        "reprocess": {"timeout": "30s"},
+        "reprocess": {"timeout": limit},
     }
     (model,) = manifest["spec"]["components"]
     manifest["spec"]["components"] = [features, {**model, "dependsOn": ["features"]}]
@@ -112,7 +112,7 @@ def test_the_data_is_built_anew_before_the_model_goes_back(
 
 
 def test_a_job_that_nobody_waits_for_any_more_is_suspended(world: World, operators: Operators) -> None:
-    """The Job of v12 would run for an hour; a person says Abort, and its pods end."""
+    """The Job of v12 would run for an hour. A person says Abort, its time is up, its ModelDeployment is deleted."""
     _release(world, "v12", **{"sim/run-for": "1h"})
     world.apply(_system())
     operators.start()
@@ -140,6 +140,49 @@ def test_a_job_that_nobody_waits_for_any_more_is_suspended(world: World, operato
     assert job["metadata"]["annotations"]["modelrollback.dev/suspended"] == "a person said Abort"
     assert world.kinds_told("JobSuspended") >= {"Rollback", "ModelDeployment", "CronJob"}
     wait_until(lambda: not _pods_of(world, job), 60, describe="its pods to end")
+    _or_when_its_time_is_up(world)
+    _or_when_the_model_deployment_is_deleted(world)
+
+
+def _or_when_its_time_is_up(world: World) -> None:
+    world.apply(_system(limit="2s"))
+    world.apply(systems.manual("late", targetVersion="v12"))
+    halted = world.wait_for_condition("rollback", "Halted", is_("True", "StepTimedOut"), "late")
+    (job,) = (j for j in _jobs(world) if _made_by(j) == "late")
+    assert f"Job {job['metadata']['name']} is suspended" in halted["message"]
+    assert job["spec"]["suspend"] is True
+    assert _end_of(world, "late", intent="Abort") == "Aborted"
+
+
+def _or_when_the_model_deployment_is_deleted(world: World) -> None:
+    world.apply(_system(limit="10m"))
+    world.apply(systems.manual("orphan", targetVersion="v12"))
+
+    def job() -> Any:
+        return next((j for j in _jobs(world) if _made_by(j) == "orphan"), None)
+
+    wait_until(job, 60, accept=lambda j: j and j["status"].get("active"), describe="a Job of the third")
+    world.delete("modeldeployment")
+    assert _end_of(world, "orphan") == "Aborted"
+    assert job()["spec"]["suspend"] is True
+    why = job()["metadata"]["annotations"]["modelrollback.dev/suspended"]
+    assert why == "the ModelDeployment was deleted"
+
+
+def _made_by(job: Any) -> str:
+    return str(job["metadata"]["annotations"]["modelrollback.dev/rollback"])
+
+
+def _end_of(world: World, name: str, intent: str = "") -> str:
+    if intent:
+        world.patch("rollback", {"intent": intent}, name)
+    done = wait_until(
+        lambda: world.get("rollback", name),
+        60,
+        accept=lambda r: r.get("status", {}).get("result"),
+        describe=f"{name} to be finished",
+    )
+    return str(done["status"]["result"])
 
 
 def _pods_of(world: World, job: Any) -> list[Any]:

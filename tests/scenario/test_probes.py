@@ -11,6 +11,7 @@ from tests.scenario import systems
 from tests.scenario.world import BAD, GOOD, World, is_
 from tests.support.cluster import Cluster
 from tests.support.operator import Operators
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.cluster
 
@@ -66,11 +67,11 @@ def write_log(cluster: Cluster) -> Callable[[str], None]:
     return write
 
 
-def _break_with(world: World, wanted: list[dict[str, Any]]) -> None:
+def _break_with(world: World, wanted: list[dict[str, Any]], **validation: str) -> None:
     world.patch(
         "rollbackpolicy",
         {
-            "validation": {"settle": "1s", "duration": "2s", "probes": wanted},
+            "validation": {"settle": "1s", "duration": "2s", "probes": wanted, **validation},
             "execution": {"stepTimeout": "60s"},
         },
     )
@@ -106,7 +107,13 @@ def test_metrics_logs_and_a_job_prove_a_rollback(
     assert pod["containers"][0]["env"] == [{"name": "MODEL_ROLLBACK_VERSION", "value": "v12"}]
 
 
+LED_ASTRAY = {"metadata": "169.254.169.254", "loopback": "127.0.0.1", "link-local": "169.254.7.7"}
+"""Headless Services whose only pod claims an address that nobody may be led to."""
+
 ASTRAY = {
+    "metadata": "resolves to 169.254.169.254, a cloud metadata address, which is not asked",
+    "loopback": "resolves to 127.0.0.1, a loopback address, which is not asked",
+    "link-local": "resolves to 169.254.7.7, a link-local address, which is not asked",
     "outside": "is an ExternalName, which leads out of the namespace",
     "anywhere": "selects no pods, so it may lead anywhere",
     "nowhere": 'services "nowhere" not found',
@@ -126,6 +133,17 @@ ODD_HOSTS = (
 )
 
 
+def _pod_at(name: str) -> systems.Manifest:
+    """A pod that no scheduler and no kubelet takes, so that its status stays what a test writes."""
+    containers = [{"name": "server", "image": "registry.example/server:1"}]
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "labels": {"leads": name}},
+        "spec": {"schedulerName": "nobody", "containers": containers},
+    }
+
+
 def _astray(world: World) -> list[dict[str, Any]]:
     def service(name: str, **spec: Any) -> systems.Manifest:
         return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": spec}
@@ -136,7 +154,15 @@ def _astray(world: World) -> list[dict[str, Any]]:
         service("anywhere", ports=port),
         service("other-port", ports=port, selector={"app": "recommender"}),
     )
+    for name, ip in LED_ASTRAY.items():
+        world.apply(service(name, clusterIP="None", selector={"leads": name}), _pod_at(name))
+        ready = {"podIP": ip, "podIPs": [{"ip": ip}], "conditions": [{"type": "Ready", "status": "True"}]}
+        body = f"--patch={systems.as_json({'status': ready})}"
+        world.kubectl(
+            *("patch", "pod", name, "--subresource=status", "--type=merge", body), namespace=world.namespace
+        )
     asked: dict[str, dict[str, Any]] = {
+        **{name: {"service": name, "port": 80} for name in LED_ASTRAY},
         "outside": {"service": "outside", "port": 80},
         "anywhere": {"service": "anywhere", "port": 80},
         "nowhere": {"service": "nowhere", "port": 80},
@@ -161,10 +187,15 @@ def test_what_fails_or_cannot_be_asked_keeps_a_rollback_from_being_called_proved
     metadata = "http://169.254.169.254/latest/meta-data/"
     httpserver.expect_request("/moved").respond_with_data("", 302, {"Location": metadata})
     wanted = [*probes(probed, **{"sim/result": "fail"}), *_astray(probed)]
-    _break_with(probed, wanted)
+    _break_with(probed, wanted, onFailure="Escalate")
     write_log(f"oom in {probed.namespace}")
 
     halted = probed.wait_for_rollback("Halted", is_("True", "ValidationFailed"))
+    wait_until(
+        lambda: probed.kinds_told("Escalated"),
+        accept={"Rollback", "ModelDeployment", "RollbackPolicy", "Deployment"}.__eq__,
+        describe="people to be called on all four objects",
+    )
 
     assert "answers: " in halted["message"]
     assert "serves 'v13', expected 'v12'" in halted["message"]

@@ -1,6 +1,7 @@
 """Which versions are recorded, and the order in which components go back."""
 
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from tests.scenario import systems
 from tests.scenario.world import BAD, GOOD, World, is_
 from tests.support.audit import Audit
+from tests.support.commands import Helm
 from tests.support.operator import Operators
 from tests.support.waiting import wait_until
 
@@ -83,7 +85,9 @@ def test_a_mixed_rollout_is_no_version_and_both_go_back_in_order(pair: World, au
     assert (event["regarding"]["kind"], "fixed upstream" in event["note"]) == ("ModelDeployment", True)
 
 
-def test_a_restart_is_no_new_version(protected: World) -> None:
+def test_a_restart_is_no_new_version_and_each_version_says_who_made_it(
+    protected: World, helm: Helm, tmp_path: Path
+) -> None:
     before = protected.status()
     protected.kubectl("rollout", "restart", "deployment/recommender", namespace=protected.namespace)
     protected.kubectl("rollout", "status", "deployment/recommender", namespace=protected.namespace)
@@ -127,6 +131,28 @@ def test_a_restart_is_no_new_version(protected: World) -> None:
         describe="the image that was set by hand to be recorded",
     )
     assert [a["manager"] for a in latest["changedBy"]][:2] == ["kubectl-set", "argocd-controller"]
+
+    _upgrade(helm, tmp_path, systems.deployment("v16"), protected.namespace)
+    protected.wait_for_record("v16")
+    assert protected.status()["history"][0]["changedBy"][0]["manager"] == "helm"
+    managed = protected.wait_for_condition("modeldeployment", "ExternallyManaged", is_("True"))
+    assert "Helm release recommender" in managed["message"]
+
+
+def _upgrade(helm: Helm, folder: Path, manifest: systems.Manifest, namespace: str) -> None:
+    """helm takes over what kubectl had applied."""
+    templates = folder / "recommender" / "templates"
+    templates.mkdir(parents=True)
+    (templates.parent / "Chart.yaml").write_text("apiVersion: v2\nname: recommender\nversion: 1.0.0\n")
+    (templates / "deployment.yaml").write_text(systems.as_json(manifest))
+    helm(
+        "install",
+        "recommender",
+        str(templates.parent),
+        "--take-ownership",
+        "--force-conflicts",
+        namespace=namespace,
+    )
 
 
 def _kept(world: World) -> dict[str, str]:
