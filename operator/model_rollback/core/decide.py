@@ -7,6 +7,7 @@ from datetime import datetime
 from model_rollback.api.conditions import Condition, condition, find_condition, merge_conditions, truncate
 from model_rollback.api.reasons import Reason
 from model_rollback.api.types import format_duration
+from model_rollback.api.v1alpha1 import ModelDeploymentStatus
 from model_rollback.api.v1alpha1.rollback_policy import RollbackPolicyStatus
 from model_rollback.api.v1alpha1.rollback_record import Evidence, Sample
 from model_rollback.api.v1alpha1.trigger import Trigger, TriggerStatus
@@ -32,11 +33,17 @@ class Announcement:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Roll back now. `observe_only`: say so and write nothing."""
+    """Roll back now.
+
+    Attributes:
+        judged: the ModelDeployment's status on which that rests.
+        observe_only: say so and write nothing.
+    """
 
     candidate: Candidate
     reason: str
     evidence: tuple[Evidence, ...]
+    judged: ModelDeploymentStatus
     observe_only: bool
 
 
@@ -119,7 +126,8 @@ def _meaning(status: TriggerStatus) -> tuple[object, ...]:
 
 
 def _breached(o: Observation) -> list[tuple[Trigger, TriggerMemory]]:
-    """Rollback triggers that are Breached at this very tick by a live measurement, and not yet answered."""
+    """Rollback triggers that are Breached at this very tick by a live measurement of the version that runs, and not
+    yet answered."""
     if o.policy is None:
         return []
     pairs = [(t, o.triggers[t.name]) for t in o.policy.triggers if t.name in o.triggers]
@@ -130,6 +138,7 @@ def _breached(o: Observation) -> list[tuple[Trigger, TriggerMemory]]:
         and m.state == "Breached"
         and not m.consumed_by
         and m.observed_at == o.now
+        and m.episode == o.status.episode
         and m.measurement is not None
     ]
 
@@ -145,6 +154,7 @@ def _start(o: Observation, generation: int) -> Start | None:
         candidate=candidate,
         reason=", ".join(_in_words(t, m, o.now) for t, m in breached)[:1024],
         evidence=tuple(_evidence(t, m, generation) for t, m in breached),
+        judged=o.status,
         observe_only=o.policy.mode == "Observe",
     )
 

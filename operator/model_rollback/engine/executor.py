@@ -92,7 +92,7 @@ class Executor:
         return False
 
     async def _start(self, key: Key, policy: PolicyEntry, system: SystemEntry, start: Start) -> str | None:
-        status = system.status
+        status = start.judged  # another version may have come while this one stood in line
         name = rollback_name(system.ref.name, system.uid, status.episode, status.attempt)
         spec = RollbackSpec(
             model_deployment_ref=LocalRef(name=system.ref.name),

@@ -115,6 +115,7 @@ def breached(**fields: Any) -> TriggerMemory:
         "unbroken": True,
         "breaching_since": NOW,
         "open": True,
+        "episode": 7,
         **fields,
     }
     return TriggerMemory(**given)

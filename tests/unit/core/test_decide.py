@@ -175,6 +175,7 @@ def test_the_evidence_is_bounded():
         breached(consumed_by="recommender-1a2b3c4d5e"),
         breached(observed_at=at(-15)),
         breached(measurement=None),
+        breached(episode=6),
     ],
     ids=[
         "healthy",
@@ -185,6 +186,7 @@ def test_the_evidence_is_bounded():
         "a breach that had its rollback",
         "a breach seen at an earlier tick",
         "a breach known from the status only",
+        "a breach of the version before",
     ],
 )
 def test_nothing_else_starts_one(memory):
@@ -345,7 +347,8 @@ def test_observe_says_it_anew_for_the_next_breach_and_for_the_next_version():
     recovered = in_observe(healthy(), first.status)
 
     assert in_observe(breached(), recovered.status).start is not None
-    assert in_observe(breached(episode=8), first.status).start is not None
+    newer = make_status(episode=8)
+    assert in_observe(breached(episode=8), first.status, status=newer).start is not None
 
 
 def test_an_invalid_policy_is_stalled_until_it_is_mended():

@@ -137,7 +137,7 @@ def test_looking_again_at_the_same_samples_changes_no_clock(trigger, tape, data)
 
 @given(triggers, tapes())
 def test_an_answered_breach_ends_by_a_healthy_measurement_and_by_nothing_else(trigger, tape):
-    answered = breached(consumed_by="recommender-1a2b3c4d5e")
+    answered = breached(consumed_by="recommender-1a2b3c4d5e", episode=0)
     for _, measured, memory in play(trigger, tape, answered):
         if measured.verdict is Verdict.HEALTHY:
             break

@@ -249,7 +249,7 @@ def test_while_it_settles_nothing_is_judged_and_no_clock_runs():
 @pytest.mark.parametrize("measured", [BAD, GOOD, NO_DATA, ERROR], ids=lambda m: m.verdict.value)
 def test_an_answered_breach_stays_answered_while_it_settles(measured):
     after = settle_through(
-        make_trigger(onNoData="Breach", onError="Breach"), breached(consumed_by="r"), measured, 1
+        make_trigger(onNoData="Breach", onError="Breach"), breached(consumed_by="r", episode=0), measured, 1
     )
 
     assert (after.state, after.open, after.consumed_by) == ("Settling", True, "r")
