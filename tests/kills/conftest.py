@@ -8,7 +8,6 @@ import pytest
 
 from tests.kills.accuracy import AccuracyOfWhatRuns
 from tests.kills.trial import Ground
-from tests.support.administrator import Administrator
 from tests.support.audit import Audit
 from tests.support.cluster import Cluster
 from tests.support.commands import Helm
@@ -22,16 +21,13 @@ def ground(
     helm: Helm,
     prometheus: Prometheus,
     operators: Operators,
+    audit: Audit,
     tmp_path: Path,
 ) -> Iterator[Ground]:
     """A cluster with the CRDs (`operators` brings them) and the metric; each trial makes a namespace in it."""
     del operators
     api = pykube.HTTPClient(pykube.KubeConfig.from_file(str(cluster.kubeconfig)))
     exporter = prometheus.exporter("kills", interval="1s")
-    raw = Administrator(cluster.kubeconfig, "default")
-    if cluster.audit_log is None:
-        pytest.skip(f"the audit log of a cluster in `{cluster.place}` cannot be read from here")
-    quick = Audit(cluster.audit_log, raw.get_raw)
     with AccuracyOfWhatRuns(api) as accuracy:
         exporter.registry.register(accuracy)
-        yield Ground(cluster, chart_rights(helm), tmp_path, quick)
+        yield Ground(cluster, chart_rights(helm), tmp_path, audit)

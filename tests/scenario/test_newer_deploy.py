@@ -22,7 +22,7 @@ def test_a_deploy_before_the_first_write_ends_it_with_nothing_written(
         protected.quality(BAD)
         protected.wait_for_rollback("Planned", is_("False", "Forbidden"))
         protected.deploy("v14")
-        _is_superseded(protected)
+        _assert_superseded(protected)
     protected.wait_for_ticks(operator, 2)
 
     writes = [e for e in audit.writes_since(mark, user=protected.actor) if e.resource == "deployments"]
@@ -44,8 +44,8 @@ def test_a_deploy_while_the_old_version_comes_up_ends_it(
     world.quality(BAD)
     world.wait_for_image("v12")
     world.deploy("v14")
-    _is_superseded(world)
-    _was_written_once(world, audit, mark)
+    _assert_superseded(world)
+    _assert_written_once(world, audit, mark)
 
 
 def test_a_deploy_during_validation_ends_it(protected: World, audit: Audit) -> None:
@@ -56,11 +56,11 @@ def test_a_deploy_during_validation_ends_it(protected: World, audit: Audit) -> N
     protected.quality(BAD)
     protected.wait_for_rollback("Reverted", is_("True"))
     protected.deploy("v14")
-    _is_superseded(protected)
-    _was_written_once(protected, audit, mark)
+    _assert_superseded(protected)
+    _assert_written_once(protected, audit, mark)
 
 
-def _is_superseded(world: World) -> None:
+def _assert_superseded(world: World) -> None:
     done: dict[str, Any] = world.wait_for_result()
     assert done["status"]["result"] == "Superseded"
     world.wait_for_version("v14")
@@ -68,6 +68,6 @@ def _is_superseded(world: World) -> None:
     assert world.image() == systems.image_of("v14")
 
 
-def _was_written_once(world: World, audit: Audit, mark: int) -> None:
+def _assert_written_once(world: World, audit: Audit, mark: int) -> None:
     writes = [e for e in audit.writes_since(mark, user=world.actor) if e.resource == "deployments"]
     assert [(e.verb, e.code) for e in writes] == [("patch", 200)]

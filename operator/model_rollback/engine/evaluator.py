@@ -115,7 +115,7 @@ class Evaluator:
         """The first half: remembers what was measured. Whether there is anything to conclude from it."""
         return await self._guarded(policy, self._measure(policy, answers, now))
 
-    async def conclude(self, policy: PolicyEntry, around: "Surroundings", *, now: datetime) -> None:
+    async def conclude(self, policy: PolicyEntry, around: Surroundings, *, now: datetime) -> None:
         """The second half: decides, and carries the decision out."""
         await self._guarded(policy, self._conclude(policy, around, now))
 
@@ -139,7 +139,7 @@ class Evaluator:
         self._advance(policy, system, answers, now)
         return True
 
-    async def _conclude(self, policy: PolicyEntry, around: "Surroundings", now: datetime) -> bool:
+    async def _conclude(self, policy: PolicyEntry, around: Surroundings, now: datetime) -> bool:
         system = await self._system_of(policy)
         if system is not None and _is_breached(policy, now):
             system.missing.clear()  # looked for anew: somebody may have brought it back
@@ -163,7 +163,7 @@ class Evaluator:
         return True
 
     def _decide(
-        self, policy: PolicyEntry, system: SystemEntry | None, around: "Surroundings", now: datetime
+        self, policy: PolicyEntry, system: SystemEntry | None, around: Surroundings, now: datetime
     ) -> deciding.Decision:
         observation = self._observe(policy, system, around, now)
         return deciding.decide(observation, policy.status, generation=policy.generation)
@@ -173,7 +173,7 @@ class Evaluator:
         policy: PolicyEntry,
         system: SystemEntry,
         decision: deciding.Decision,
-        around: "Surroundings",
+        around: Surroundings,
         now: datetime,
     ) -> deciding.Decision:
         """The decision for a version whose kept values are there. One read for each that is looked at, at a breach."""
@@ -192,7 +192,7 @@ class Evaluator:
         system: SystemEntry,
         decision: deciding.Decision,
         start: deciding.Start,
-        around: "Surroundings",
+        around: Surroundings,
         now: datetime,
     ) -> deciding.Decision:
         if start.observe_only:
@@ -248,7 +248,7 @@ class Evaluator:
         policy.memories = memories
 
     def _observe(
-        self, policy: PolicyEntry, system: SystemEntry | None, around: "Surroundings", now: datetime
+        self, policy: PolicyEntry, system: SystemEntry | None, around: Surroundings, now: datetime
     ) -> Observation:
         problem = policy.problem
         if policy.spec is not None and system is None:

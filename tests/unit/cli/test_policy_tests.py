@@ -31,7 +31,7 @@ def play(*expect: Document, values: str = BREACH, **fields: Any) -> Outcome:
     return run("test", "-", stdin=yaml.safe_dump(document))
 
 
-def holds(*expect: Document, **fields: Any) -> None:
+def assert_holds(*expect: Document, **fields: Any) -> None:
     outcome = play(*expect, **fields)
     assert outcome.code == 0, outcome.out + outcome.err
 
@@ -41,7 +41,7 @@ def state(at: str, name: str, **fields: str) -> Document:
 
 
 def test_states_and_their_reasons():
-    holds(
+    assert_holds(
         state("0s", "Healthy", reason="WithinThreshold"),
         state("1m", "Pending", reason="ThresholdExceeded"),
         state("2m45s", "Pending"),
@@ -51,22 +51,24 @@ def test_states_and_their_reasons():
 
 
 def test_after_the_last_value_there_are_no_more_samples():
-    holds(state("0s", "Healthy"), state("15s", "NoData"), state("10m", "NoData"), values="0.95")
+    assert_holds(state("0s", "Healthy"), state("15s", "NoData"), state("10m", "NoData"), values="0.95")
 
 
 def test_a_trigger_without_answers_has_no_data():
-    holds(state("0s", "NoData"), {"never": "rollback"}, answers=[])
+    assert_holds(state("0s", "NoData"), {"never": "rollback"}, answers=[])
 
 
 @pytest.mark.parametrize("word", ["NaN", "Inf", "-Inf", "_"])
 def test_what_measures_nothing_is_no_data(word: str):
-    holds(state("1m", "NoData"), state("3m45s", "NoData"), {"never": "rollback"}, values=f"0.95x4 {word}x12")
+    assert_holds(
+        state("1m", "NoData"), state("3m45s", "NoData"), {"never": "rollback"}, values=f"0.95x4 {word}x12"
+    )
 
 
 @pytest.mark.parametrize("word", ["timeout", "503", "partial", "badquery", "401", "422"])
 def test_a_failed_request_is_an_error_and_no_breach(word: str):
     answers = [{"trigger": "accuracy", "values": "0.81x40", "failures": f"{word} x30"}]
-    holds(
+    assert_holds(
         state("0s", "Error", reason="Error"),
         state("7m15s", "Error"),
         state("7m30s", "Pending"),
@@ -78,14 +80,14 @@ def test_a_failed_request_is_an_error_and_no_breach(word: str):
 
 def test_the_policys_own_words_make_a_breach_of_silence():
     silent = policy(**{f"{TRIGGER}.onNoData": "Breach", f"{TRIGGER}.for": "30s"})
-    holds(
+    assert_holds(
         state("30s", "Breached", reason="NoData"), {"at": "30s", "rollback": {}}, policy=silent, values="_x4"
     )
 
 
 def test_old_samples_are_stale_and_no_breach():
     aged = policy(**{f"{TRIGGER}.maxSampleAge": "1m"})
-    holds(
+    assert_holds(
         state("1m", "Stale", reason="Stale"),
         state("2m15s", "Pending"),
         {"never": "rollback"},
@@ -100,7 +102,7 @@ def test_without_traffic_nothing_is_judged():
         {"trigger": "accuracy", "values": "0.81x32"},
         {"trigger": "accuracy", "traffic": "10x4 0x8 10x20"},
     ]
-    holds(
+    assert_holds(
         state("45s", "Pending"),
         state("1m", "LowTraffic", reason="LowTraffic"),
         state("3m", "Pending"),
@@ -122,7 +124,7 @@ def test_without_traffic_nothing_is_judged():
 )
 def test_a_relative_breach_has_its_baseline(baseline: Document, answers: Document):
     drop = {"operator": "DropsBy", "threshold": "10%", "baseline": baseline}
-    holds(
+    assert_holds(
         state("1m45s", "Healthy"),
         state("2m", "Breached", reason="ThresholdExceeded"),
         {"at": "2m", "rollback": {}},
@@ -133,24 +135,24 @@ def test_a_relative_breach_has_its_baseline(baseline: Document, answers: Documen
 
 def test_a_baseline_of_which_nothing_is_said_is_no_data():
     drop = {"operator": "DropsBy", "threshold": "10%", "baseline": {"query": "champion"}}
-    holds(state("0s", "NoData"), {"never": "rollback"}, policy=policy(**{f"{TRIGGER}.breach": drop}))
+    assert_holds(state("0s", "NoData"), {"never": "rollback"}, policy=policy(**{f"{TRIGGER}.breach": drop}))
 
 
 def test_freeze_windows_have_a_clock():
     friday = {"freezeWindows": [{"schedule": "0 16 * * 5", "duration": "62h", "timeZone": "Europe/London"}]}
     frozen = policy(spec__guards=friday)
-    holds(
+    assert_holds(
         {"at": "3m", "blocked": "FrozenWindow"},
         {"never": "rollback"},
         policy=frozen,
         start="2026-01-09T17:00:00Z",
     )
-    holds({"at": "3m", "rollback": {}}, policy=frozen, start="2026-01-12T10:00:00Z")
+    assert_holds({"at": "3m", "rollback": {}}, policy=frozen, start="2026-01-12T10:00:00Z")
 
 
 def test_the_budget_of_rollbacks():
     budget = policy(spec__guards={"cooldown": "0s", "maxRollbacks": {"count": 1, "per": "24h"}})
-    holds(
+    assert_holds(
         {"at": "3m", "rollback": {"to": "v12"}},
         {"at": "30m", "blocked": "RollbackBudgetExhausted"},
         policy=budget,
@@ -161,7 +163,7 @@ def test_the_budget_of_rollbacks():
 
 def test_attestations_come_from_the_declared_versions():
     audited = policy(spec__target={"requires": ["bias-audit"]})
-    holds({"at": "3m", "blocked": "NoSafeTarget"}, {"never": "rollback"}, policy=audited)
+    assert_holds({"at": "3m", "blocked": "NoSafeTarget"}, {"never": "rollback"}, policy=audited)
 
 
 def test_one_bad_series_of_several_is_enough_and_other_series_do_not_count():
@@ -170,7 +172,7 @@ def test_one_bad_series_of_several_is_enough_and_other_series_do_not_count():
     def series(pod: str, model: str, values: str) -> Document:
         return {"trigger": "accuracy", "series": {"pod": pod, "model": model}, "values": values}
 
-    holds(
+    assert_holds(
         state("0s", "Healthy"),
         state("15s", "Breached"),
         {"at": "15s", "rollback": {}},
@@ -184,14 +186,14 @@ def test_one_bad_series_of_several_is_enough_and_other_series_do_not_count():
 
 
 def test_the_interval_can_be_another():
-    holds(state("2m", "Pending"), state("3m", "Breached"), interval="1m", values="0.95 0.81x5")
+    assert_holds(state("2m", "Pending"), state("3m", "Breached"), interval="1m", values="0.95 0.81x5")
 
 
 def test_versions_decide_what_is_put_back():
     verified = {"current": "v13", "verified": ["v12", "v11"]}
-    holds({"at": "3m", "rollback": {"to": "v12"}}, versions=verified)
-    holds({"at": "3m", "rollback": {"to": "v11"}}, versions={**verified, "quarantined": ["v12"]})
-    holds({"at": "3m", "blocked": "NoSafeTarget"}, {"never": "rollback"}, versions={"current": "v13"})
+    assert_holds({"at": "3m", "rollback": {"to": "v12"}}, versions=verified)
+    assert_holds({"at": "3m", "rollback": {"to": "v11"}}, versions={**verified, "quarantined": ["v12"]})
+    assert_holds({"at": "3m", "blocked": "NoSafeTarget"}, {"never": "rollback"}, versions={"current": "v13"})
 
 
 def test_the_model_deployment_beside_the_policy_declares_versions(tmp_path: Path):
@@ -226,7 +228,7 @@ def test_the_model_deployment_beside_the_policy_declares_versions(tmp_path: Path
 def test_guards_after_a_rollback():
     """In progress for settle and duration (6m), then cooldown (30m) for a second breach in a new episode."""
     again = "0.95x4 0.81x12 0.95x16 0.81x200"
-    holds(
+    assert_holds(
         {"at": "3m", "rollback": {"to": "previous"}},
         {"at": "3m15s", "blocked": "RollbackInProgress"},
         {"at": "9m", "blocked": "CooldownActive"},
@@ -235,7 +237,7 @@ def test_guards_after_a_rollback():
         {"at": "39m", "blocked": "AlreadyAtTarget"},
         values=again,
     )
-    holds(
+    assert_holds(
         {"at": "3m", "rollback": {"to": "v12"}},
         {"at": "39m", "rollback": {"to": "v11"}},
         values=again,
@@ -245,13 +247,15 @@ def test_guards_after_a_rollback():
 
 def test_one_breach_starts_one_rollback():
     no_cooldown = policy(spec__guards={"cooldown": "0s"})
-    holds({"at": "3m", "rollback": {}}, policy=no_cooldown, values="0.95x4 0.81x32")
+    assert_holds({"at": "3m", "rollback": {}}, policy=no_cooldown, values="0.95x4 0.81x32")
 
 
 def test_observe_says_what_it_would_do_and_suspended_does_nothing():
     observe = play({"at": "3m", "rollback": {}}, policy=policy(spec__mode="Observe"))
     assert observe.code == 0, observe.out
-    holds({"at": "3m", "blocked": "Suspended"}, {"never": "rollback"}, policy=policy(spec__mode="Suspended"))
+    assert_holds(
+        {"at": "3m", "blocked": "Suspended"}, {"never": "rollback"}, policy=policy(spec__mode="Suspended")
+    )
 
 
 @pytest.mark.parametrize(

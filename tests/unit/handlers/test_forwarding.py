@@ -37,6 +37,13 @@ class Loop:
         return getattr(self._loop, name)
 
 
+async def arrival(inbox, count):
+    """Waits until so many have come."""
+    async with asyncio.timeout(60):
+        while len(inbox.seen) < count:  # noqa: ASYNC110 - the inbox tells nobody
+            await asyncio.sleep(0)
+
+
 async def forwarded(*bodies):
     inbox, loop = Inbox(), Loop(asyncio.get_running_loop())
     forwarder = Forwarder(inbox, loop)
@@ -50,9 +57,7 @@ async def forwarded(*bodies):
     sender.start()
     sender.join()  # holds the loop meanwhile, as a long tick does
     wanted = sum(body != "bad" for body in bodies)
-    async with asyncio.timeout(60):
-        while len(inbox.seen) < wanted:  # noqa: ASYNC110 - the inbox tells nobody
-            await asyncio.sleep(0)
+    await arrival(inbox, wanted)
     return inbox, loop
 
 
@@ -75,6 +80,6 @@ async def test_what_comes_later_arrives_too():
     forwarder = Forwarder(inbox, asyncio.get_running_loop())
     for number in range(3):
         forwarder.on_policy(number, deleted=False)
-        async with asyncio.timeout(60):
-            while len(inbox.seen) <= number:  # noqa: ASYNC110 - the inbox tells nobody
-                await asyncio.sleep(0)
+        await arrival(inbox, number + 1)
+
+    assert [body for body, _ in inbox.seen] == [0, 1, 2]
