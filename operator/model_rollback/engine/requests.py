@@ -75,8 +75,10 @@ class Requests:
 
     def gone(self, body: Object) -> None:
         """A Rollback was deleted; it waits no longer."""
-        for waiting in self._waiting.values():
-            waiting.pop(body["metadata"]["name"], None)
+        metadata = body["metadata"]
+        for (namespace, _), waiting in self._waiting.items():
+            if namespace == metadata["namespace"]:
+                waiting.pop(metadata["name"], None)
 
     def next_of(self, key: Key, system: SystemEntry) -> ObjectRef | None:
         """The person's Rollback whose turn it is, oldest first; None while another one is at work."""

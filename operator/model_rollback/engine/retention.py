@@ -38,8 +38,10 @@ class Retention:
 
     def gone(self, body: Object) -> None:
         """A Rollback was deleted."""
-        for kept in self._finished.values():
-            kept.pop(body["metadata"]["name"], None)
+        metadata = body["metadata"]
+        for (namespace, _), kept in self._finished.items():
+            if namespace == metadata["namespace"]:
+                kept.pop(metadata["name"], None)
 
     async def prune(self, key: Key) -> None:
         """Deletes what is too much; what cannot be deleted now is tried again when the next Rollback ends."""

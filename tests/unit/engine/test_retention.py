@@ -11,11 +11,11 @@ from tests.unit.engine.kept_objects import KeptObjects
 KEY = ("shop", "recommender")
 
 
-def rollback(name: str, finished: int = 0, **status: Any) -> dict[str, Any]:
+def rollback(name: str, finished: int = 0, namespace: str = "shop", **status: Any) -> dict[str, Any]:
     ended = {"result": "Succeeded", "timeline": {"finishedAt": f"2026-01-05T10:00:{finished:02}.000Z"}}
     return {
         "kind": "Rollback",
-        "metadata": {"name": name, "namespace": "shop", "uid": f"uid-{name}", "resourceVersion": "1"},
+        "metadata": {"name": name, "namespace": namespace, "uid": f"uid-{name}", "resourceVersion": "1"},
         "spec": {"policyRef": {"name": "recommender"}},
         "status": {**(ended if finished else {}), **status},
     }
@@ -60,6 +60,16 @@ async def test_one_that_is_being_undone_counts_no_longer():
     await kept.prune(KEY)
 
     assert objects.writes == []
+
+
+def test_a_deleted_one_counts_no_longer_and_its_namesake_elsewhere_still_does():
+    kept, _ = retention(rollback("a", 1), rollback("b", 2), rollback("c", 3))
+
+    kept.gone(rollback("a", 1, namespace="bank"))
+    assert kept.seen(rollback("c", 3)) == KEY
+
+    kept.gone(rollback("a", 1))
+    assert kept.seen(rollback("c", 3)) is None
 
 
 async def test_what_a_deleted_policy_left_is_kept():
