@@ -16,21 +16,20 @@ from model_rollback.api.v1alpha1.model_deployment_status import (
 from model_rollback.api.v1alpha1.versions import PinValue
 from model_rollback.core.images import Images, Look, in_words
 from model_rollback.core.live import LiveTarget
-from model_rollback.core.pins import Values, digest, show_all, version_digest
+from model_rollback.core.pins import Values, digest, identity_of, shown
 from model_rollback.core.versions import Shown, find_recorded, first_model_label, matches, with_history
 
 
 def kept_by_digest(old: RecordedVersion, values: Values, revision: str) -> RecordedVersion:
     """The version that ran, by the digests of its images: `values`, which `revision` keeps."""
-    shown = {component: show_all(pins) for component, pins in values.items()}
     return old.model_copy(
         update={
-            "digest": version_digest(shown),
+            "digest": identity_of(values),
             "aliases": (),
             "revision": revision,
             "values": tuple(
                 PinValue(component=c, pin=pin, value=value)
-                for c, pins in shown.items()
+                for c, pins in shown(values).items()
                 for pin, value in pins.items()
             ),
         }

@@ -108,6 +108,16 @@ def show_all(values: PinValues) -> dict[str, str]:
     return {pin: show(value) for pin, value in values.items()}
 
 
+def shown(values: Values) -> dict[str, dict[str, str]]:
+    """A version's values as they stand in a status."""
+    return {component: show_all(pins) for component, pins in values.items()}
+
+
+def identity_of(values: Values) -> str:
+    """The identity of a version by its full values."""
+    return version_digest(shown(values))
+
+
 def build_patch(
     kind: TargetType, obj: Mapping[str, Any], wanted: PinValues, last_write: str
 ) -> list[dict[str, Any]]:

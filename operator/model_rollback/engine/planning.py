@@ -12,12 +12,12 @@ from model_rollback.api.v1alpha1.policy_step import PolicyStep
 from model_rollback.api.v1alpha1.rollback_record import MAX_TARGETS, PlannedTarget, Procedure, Step
 from model_rollback.api.v1alpha1.target import Target
 from model_rollback.core import candidates, machine, plan, versions
-from model_rollback.core.pins import Values
+from model_rollback.core.pins import Values, identity_of, shown
 from model_rollback.core.triggers import is_open
 from model_rollback.engine import artifacts, leftovers, revisions
 from model_rollback.engine.reading import pins_of, read_targets, read_values
 from model_rollback.engine.store import PolicyEntry, RollbackEntry, SystemEntry
-from model_rollback.engine.ways import Dry, NoWay, Way, identity_of, keep, shown, way_to
+from model_rollback.engine.ways import Dry, NoWay, Way, keep, way_to
 from model_rollback.ports import Objects
 
 

@@ -16,7 +16,7 @@ from model_rollback.core import authorship, images, moves, versions
 from model_rollback.core.health import HealthClock
 from model_rollback.core.images import Look
 from model_rollback.core.kinds import type_of
-from model_rollback.core.pins import Values, show_all, version_digest
+from model_rollback.core.pins import Values, identity_of
 from model_rollback.engine import revisions
 from model_rollback.engine.announcer import Announcer
 from model_rollback.engine.held import write_status
@@ -66,7 +66,7 @@ class Recording:
             return
         found = await read_targets(self._objects, entry)
         values = pins_of(spec, found) if found is not None else None
-        if found is None or values is None or _identity(values) != status.current_digest:
+        if found is None or values is None or identity_of(values) != status.current_digest:
             return
         seen = images.look(spec, values, await self._running(spec, found))
         old = versions.find_recorded(status, status.current_digest)
@@ -177,10 +177,6 @@ def _recorded(
         moved_from=before.version if before is not None else "",
         now=now,
     )
-
-
-def _identity(values: Values) -> str:
-    return version_digest({component: show_all(pins) for component, pins in values.items()})
 
 
 def _named(entry: SystemEntry) -> set[str]:

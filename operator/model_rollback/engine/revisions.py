@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from model_rollback.api.group import API_VERSION, GROUP, LABEL_MODEL_DEPLOYMENT, LABEL_VERSION, label_value
 from model_rollback.core.confidential import Confidential
-from model_rollback.core.pins import Values, digest, show_all, version_digest
+from model_rollback.core.pins import Values, digest, identity_of
 from model_rollback.engine.held import Held
 from model_rollback.errors import Conflict, NotFound
 from model_rollback.ports import Object, ObjectRef, Objects
@@ -26,11 +26,7 @@ _SECRET_TYPE: Final = f"{GROUP}/version"
 def name_of(owner: Held[Any], values: Values) -> str:
     """The name under which a version with these values is kept."""
     # The owner's uid is in it: what an earlier ModelDeployment of this name left is about to be collected.
-    return f"{owner.ref.name[:200]}-{digest([owner.uid, _identity_of(values)])[:10]}"
-
-
-def _identity_of(values: Values) -> str:
-    return version_digest({component: show_all(pins) for component, pins in values.items()})
+    return f"{owner.ref.name[:200]}-{digest([owner.uid, identity_of(values)])[:10]}"
 
 
 async def keep(objects: Objects, owner: Held[Any], version: str, values: Values) -> str:
@@ -39,7 +35,7 @@ async def keep(objects: Objects, owner: Held[Any], version: str, values: Values)
     Raises:
         ClusterError: it could not be made.
     """
-    identity, name = _identity_of(values), name_of(owner, values)
+    identity, name = identity_of(values), name_of(owner, values)
     metadata = {
         "name": name,
         "namespace": owner.ref.namespace,

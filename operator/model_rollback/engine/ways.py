@@ -12,7 +12,7 @@ from model_rollback.api.v1alpha1.rollback_record import PlannedTarget, Step
 from model_rollback.core import candidates, images, plan
 from model_rollback.core.artifacts import artifacts_of
 from model_rollback.core.paths import PathError
-from model_rollback.core.pins import PinValues, Values, declare_over, show_all, version_digest
+from model_rollback.core.pins import PinValues, Values, declare_over, identity_of, show_all, shown
 from model_rollback.core.versions import find_recorded, with_alias
 from model_rollback.engine import artifacts, revisions
 from model_rollback.engine.held import write_status
@@ -20,16 +20,6 @@ from model_rollback.engine.reading import read_pins
 from model_rollback.engine.store import SystemEntry
 from model_rollback.errors import Forbidden, Invalid, NotFound, Refused
 from model_rollback.ports import Object, Objects
-
-
-def shown(values: Values) -> dict[str, dict[str, str]]:
-    """A version's values as they stand in a status."""
-    return {component: show_all(pins) for component, pins in values.items()}
-
-
-def identity_of(values: Values) -> str:
-    """The identity of a version by its full values."""
-    return version_digest(shown(values))
 
 
 @dataclass(frozen=True, slots=True)
