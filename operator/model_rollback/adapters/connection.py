@@ -231,24 +231,12 @@ async def connect(
     """
     environ = os.environ if environ is None else environ
     path = kubeconfig or environ.get("KUBECONFIG")
-    # The class itself caches a default; a fresh one keeps two connections of one process apart.
-    configuration = type.__call__(Configuration)
+    if not path and not environ.get("KUBERNETES_SERVICE_HOST"):
+        raise NotConfiguredError(
+            "no cluster is named: pass --kubeconfig, set KUBECONFIG, or run in a Pod with a ServiceAccount"
+        )
     try:
-        if path:
-            loader = await load_kube_config(  # type: ignore[no-untyped-call]
-                path, context=context, client_configuration=configuration, persist_config=False
-            )
-            configuration.refresh_api_key_hook = _refresh(loader.load_and_set)
-        elif environ.get("KUBERNETES_SERVICE_HOST"):
-            load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-        else:
-            raise NotConfiguredError(
-                "no cluster is named: pass --kubeconfig, set KUBECONFIG, or run in a Pod with a ServiceAccount"
-            )
-        configuration.proxy = configuration.proxy or _proxy(configuration.host)
-        # With it, aiohttp would look for a proxy and read ~/.netrc anew for each request, in a thread.
-        configuration.client_session_kwargs = {"trust_env": False}
-        client = ApiClient(configuration)
+        client = ApiClient(await _configuration(path, context))
     except (
         ConfigException,
         OSError,
@@ -261,6 +249,23 @@ async def connect(
         source = f"kubeconfig {path}" if path else "the Pod's ServiceAccount"
         raise NotConfiguredError(f"{source} cannot be used: {error}") from error
     return Connection(client, total=total, connect=connect_timeout)
+
+
+async def _configuration(kubeconfig: str | None, context: str | None) -> Any:
+    """The client's Configuration, as the kubeconfig says, or without one the Pod's ServiceAccount."""
+    # The class itself caches a default; a fresh one keeps two connections of one process apart.
+    configuration = type.__call__(Configuration)
+    if kubeconfig:
+        loader = await load_kube_config(  # type: ignore[no-untyped-call]
+            kubeconfig, context=context, client_configuration=configuration, persist_config=False
+        )
+        configuration.refresh_api_key_hook = _refresh(loader.load_and_set)
+    else:
+        load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+    configuration.proxy = configuration.proxy or _proxy(configuration.host)
+    # With it, aiohttp would look for a proxy and read ~/.netrc anew for each request, in a thread.
+    configuration.client_session_kwargs = {"trust_env": False}
+    return configuration
 
 
 def _proxy(server: str) -> str | None:

@@ -1,6 +1,7 @@
 """All objects of a kind in one namespace, page by page."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 
 from model_rollback.adapters.connection import Connection
@@ -22,14 +23,28 @@ class ClusterLists:
     ) -> Sequence[Object]:
         """See `ports.Lists`. The first page is read from the newest state, and the others belong to it."""
         path = await self._paths.collection(api_version, kind, namespace)
-        query = {"limit": str(_PAGE), "labelSelector": ",".join(f"{k}={v}" for k, v in labels.items())}
+        query = {"labelSelector": ",".join(f"{k}={v}" for k, v in labels.items())}
+        what = f"list every {kind} of {namespace}"
         found: list[Object] = []
-        while True:
-            page: Mapping[str, Any] = await self._connection.request(
-                "GET", path, what=f"list every {kind} of {namespace}", query=query
-            )
+        async for page in pages(self._connection, path, what=what, size=_PAGE, query=query):
             found += page.get("items") or ()
-            more = (page.get("metadata") or {}).get("continue")
-            if not more:
-                return found
-            query["continue"] = str(more)
+        return found
+
+
+async def pages(
+    connection: Connection,
+    path: str,
+    *,
+    what: str,
+    size: int,
+    query: Mapping[str, str] = MappingProxyType({}),
+) -> AsyncGenerator[Mapping[str, Any], None]:
+    """One list as the API server gives it out: at most `size` objects at a time, all of the same moment."""
+    asked = {"limit": str(size), **query}
+    while True:
+        page: Mapping[str, Any] = await connection.request("GET", path, what=what, query=asked)
+        yield page
+        more = (page.get("metadata") or {}).get("continue")
+        if not more:
+            return
+        asked["continue"] = str(more)

@@ -14,6 +14,7 @@ import aiohttp
 import structlog
 
 from model_rollback.adapters.connection import Connection
+from model_rollback.adapters.lists import pages
 from model_rollback.adapters.objects import Paths
 from model_rollback.adapters.refusals import GoneError, translate_exception, translate_refusal
 from model_rollback.errors import ClusterError, Unavailable
@@ -119,16 +120,12 @@ class ClusterWatches:
         self, api_version: str, kind: str, scope: str | None, versions: dict[str | None, str]
     ) -> AsyncGenerator[Object, None]:
         path = await self._paths.collection(api_version, kind, scope)
-        query = {"limit": str(self._page)}
-        while True:
-            page = await self._connection.request("GET", path, what=f"list {kind}", query=query)
-            for item in page.get("items") or ():
-                yield {"apiVersion": api_version, "kind": kind, **item}
-            metadata = page.get("metadata") or {}
-            if not metadata.get("continue"):
-                versions[scope] = str(metadata.get("resourceVersion", ""))
-                return
-            query["continue"] = metadata["continue"]
+        listed = pages(self._connection, path, what=f"list {kind}", size=self._page)
+        async with contextlib.aclosing(listed):
+            async for page in listed:
+                for item in page.get("items") or ():
+                    yield {"apiVersion": api_version, "kind": kind, **item}
+                versions[scope] = str((page.get("metadata") or {}).get("resourceVersion", ""))
 
     async def _follow(
         self, api_version: str, kind: str, versions: dict[str | None, str]
