@@ -11,7 +11,6 @@ from model_rollback.api.v1alpha1.model_deployment_status import (
     QuarantinedVersion,
     RecordedVersion,
 )
-from model_rollback.api.v1alpha1.versions import PinValue
 from model_rollback.core import versions
 from model_rollback.core.kinds import type_of
 from model_rollback.core.live import LiveTarget
@@ -113,11 +112,7 @@ def _recorded(
         last_seen=None if live else seen + _AGE,
         safe="Verified" if safe else "Unverified",
         revision=f"simulated-{name}",
-        values=tuple(
-            PinValue(component=c, pin=pin, value=value)
-            for c, pins in shown.items()
-            for pin, value in pins.items()
-        ),
+        values=versions.pin_values(shown),
     )
 
 

@@ -13,11 +13,17 @@ from model_rollback.api.v1alpha1.model_deployment_status import (
     ModelDeploymentStatus,
     RecordedVersion,
 )
-from model_rollback.api.v1alpha1.versions import PinValue
 from model_rollback.core.images import Images, Look, in_words
 from model_rollback.core.live import LiveTarget
 from model_rollback.core.pins import Values, digest, identity_of, shown
-from model_rollback.core.versions import Shown, find_recorded, first_model_label, matches, with_history
+from model_rollback.core.versions import (
+    Shown,
+    find_recorded,
+    first_model_label,
+    matches,
+    pin_values,
+    with_history,
+)
 
 
 def kept_by_digest(old: RecordedVersion, values: Values, revision: str) -> RecordedVersion:
@@ -27,11 +33,7 @@ def kept_by_digest(old: RecordedVersion, values: Values, revision: str) -> Recor
             "digest": identity_of(values),
             "aliases": (),
             "revision": revision,
-            "values": tuple(
-                PinValue(component=c, pin=pin, value=value)
-                for c, pins in shown(values).items()
-                for pin, value in pins.items()
-            ),
+            "values": pin_values(shown(values)),
         }
     )
 

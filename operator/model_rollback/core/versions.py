@@ -34,7 +34,8 @@ class LiveVersion:
         shown: pins of all components; None while a target or a pin is missing.
         digest: its identity; empty while `shown` is None.
         mixed: some components changed lately and others hold the old version still.
-        stable_since: all pins unchanged and ready since; None while not.
+        changed_at: when the newest of the pins appeared, as far as it is known.
+        ready: every component is ready.
     """
 
     shown: Shown | None
@@ -265,17 +266,22 @@ def record(
         healthy_for=old.healthy_for if old else timedelta(0),
         revision=revision,
         changed_by=tuple(changed_by),
-        values=tuple(
-            PinValue(component=c, pin=pin, value=value)
-            for c, pins in shown.items()
-            for pin, value in pins.items()
-        ),
+        values=pin_values(shown),
         images=_together(old.images if old else (), images),
         aliases=tuple(d for d in (old.digest, *old.aliases) if d != digest)[:_ALIASES] if old else (),
         moved_from=moved_from,
     )
     rest = tuple(v for v in status.history if not v.is_of(digest))
     return with_history(status, _trim((entry, *rest), spec.versioning.history_limit))
+
+
+def pin_values(shown: Shown) -> tuple[PinValue, ...]:
+    """The values of a version as they stand in a history."""
+    return tuple(
+        PinValue(component=c, pin=pin, value=value)
+        for c, pins in shown.items()
+        for pin, value in pins.items()
+    )
 
 
 def _together(old: Sequence[RunningImage], new: Sequence[RunningImage]) -> tuple[RunningImage, ...]:

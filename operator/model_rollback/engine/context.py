@@ -86,9 +86,7 @@ class Context:
     @property
     def policy(self) -> PolicyEntry | None:
         """As far as it has been seen; see `find_policy`."""
-        return self.world.store.policies.get(
-            (self.rollback.ref.namespace, self.rollback.spec.policy_ref.name)
-        )
+        return self.world.store.policy_of(self.rollback)
 
     async def find_policy(self) -> PolicyEntry | None:
         """The policy, asked for when its watch event has not come yet, as after a restart. None: it is deleted.

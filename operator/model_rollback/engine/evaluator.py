@@ -99,7 +99,7 @@ class Evaluator:
 
     def target_seen(self, policy: PolicyEntry, now: datetime) -> datetime | None:
         """When the version that a breach would put back was last live."""
-        system = self._store.systems.get(policy.system_key) if policy.system_key is not None else None
+        system = self._store.system_of(policy)
         if policy.spec is None or system is None or system.spec is None:
             return None
         target = self._observe(policy, system, Surroundings(), now).choice.candidate
@@ -145,7 +145,7 @@ class Evaluator:
             system.missing.clear()  # looked for anew: somebody may have brought it back
             if system.status.observed_generation != system.generation:
                 # At a first start thousands wait to be tracked, and what is not tracked cannot be rolled back.
-                await self._tracker.attend((system.ref.namespace, system.ref.name))
+                await self._tracker.attend(system.key)
         decided_on = system.status if system is not None else None
         decision = self._decide(policy, system, around, now)
         for said in decision.announcements:

@@ -39,7 +39,7 @@ class Executor:
 
     async def start(self, policy: PolicyEntry, system: SystemEntry, start: Start) -> str | None:
         """Lock, then the Rollback object, then its task. None: somebody else was first, or the API server refused."""
-        key = (system.ref.namespace, system.ref.name)
+        key = system.key
         if key in self._tasks or key in self._starting or self._is_to_wait(key):
             return None
         self._starting.add(key)
@@ -83,7 +83,7 @@ class Executor:
         try:
             body = await self._world.objects.get(policy.ref)
         except NotFound:
-            self._world.store.drop_policy((policy.ref.namespace, policy.ref.name))
+            self._world.store.drop_policy(policy.key)
             return False
         metadata = body["metadata"]
         if (metadata["uid"], metadata["generation"]) == (policy.uid, policy.generation):
@@ -258,7 +258,7 @@ class Executor:
         now = self._world.clock.now()
         await self._stop_jobs(run, "its Rollback was deleted")
         try:
-            policy = self._policy_of(run.rollback)
+            policy = self._world.store.policy_of(run.rollback)
             if policy is not None:
                 await lock.close_policy(
                     self._world.objects, policy, run.rollback, episode=system.status.episode, finished_at=now
@@ -277,12 +277,9 @@ class Executor:
     async def _abandon(self, rollback: RollbackEntry, said: str) -> None:
         """Ends the record of a Rollback that nobody can move any more."""
         at = self._world.clock.now()
-        policy = self._policy_of(rollback)
+        policy = self._world.store.policy_of(rollback)
         concerned = [policy.regarding] if policy is not None else []
         await close(self._world, rollback, lambda s: abandon(s, said, at=at), concerned)
-
-    def _policy_of(self, rollback: RollbackEntry) -> PolicyEntry | None:
-        return self._world.store.policies.get((rollback.ref.namespace, rollback.spec.policy_ref.name))
 
 
 def _same_decision(one: RollbackSpec, other: RollbackSpec) -> bool:

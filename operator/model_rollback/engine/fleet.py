@@ -80,7 +80,7 @@ class Fleet:
         awake: list[PolicyEntry] = []
 
         def look(policy: PolicyEntry) -> None:
-            system = self._store.systems.get(policy.system_key) if policy.system_key is not None else None
+            system = self._store.system_of(policy)
             if not pass_over(policy, system, answers, now=now):
                 stirred.append(policy)
 

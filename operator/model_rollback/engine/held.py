@@ -66,6 +66,11 @@ class Held(Generic[S]):
         """For subclasses that hold more than the status."""
 
     @property
+    def key(self) -> tuple[str, str]:
+        """(namespace, name)."""
+        return (self.ref.namespace, self.ref.name)
+
+    @property
     def regarding(self) -> dict[str, Any]:
         """The object as Events name it."""
         return named(self.ref, self.uid)

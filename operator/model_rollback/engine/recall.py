@@ -61,7 +61,7 @@ class Recall:
         self, replays: Replays, policy: PolicyEntry, trigger: Trigger, status: TriggerStatus, now: datetime
     ) -> bool:
         """Whether this clock needs no further try."""
-        system = self._store.systems.get(policy.system_key) if policy.system_key is not None else None
+        system = self._store.system_of(policy)
         if policy.spec is None or system is None or system.status.episode != status.episode:
             return system is not None
         past = stretch(clock_began(status) or now, now, policy.spec.interval)

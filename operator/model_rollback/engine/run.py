@@ -247,7 +247,7 @@ class RollbackRun:
                         finished_at=finished_at,
                     )
             await stop_jobs(c, f"the Rollback has ended as {c.status.result}")
-            await c.world.look_at_targets((c.system.ref.namespace, c.system.ref.name))
+            await c.world.look_at_targets(c.system.key)
             with contextlib.suppress(NotFound):
                 await lock.release(c.world.objects, c.system, c.rollback, finished_at=finished_at)
         except ClusterError as error:
@@ -256,7 +256,7 @@ class RollbackRun:
             await wait_until(c.world.clock, self.woken, c.now() + _RETRY)
             return False
         # A version is recorded only while nobody holds the lock, and nothing else may change for hours.
-        c.world.track((c.system.ref.namespace, c.system.ref.name))
+        c.world.track(c.system.key)
         self._tell_result()
         return True
 

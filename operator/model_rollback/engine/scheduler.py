@@ -227,6 +227,6 @@ class Scheduler:
         spec = policy.spec
         return (
             spec is not None
-            and self._store.policies.get((policy.ref.namespace, policy.ref.name)) is policy
+            and self._store.policies.get(policy.key) is policy
             and (spec.metrics_source, spec.interval) == group
         )

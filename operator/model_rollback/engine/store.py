@@ -311,6 +311,14 @@ class Store:
         """Forgets a deleted ModelDeployment."""
         self.systems.pop(key, None)
 
+    def system_of(self, policy: PolicyEntry) -> SystemEntry | None:
+        """The ModelDeployment that a policy protects, as far as it is known."""
+        return self.systems.get(policy.system_key) if policy.system_key is not None else None
+
+    def policy_of(self, rollback: RollbackEntry) -> PolicyEntry | None:
+        """The policy of a Rollback, as far as it is known."""
+        return self.policies.get((rollback.ref.namespace, rollback.spec.policy_ref.name))
+
     def policies_of(self, key: Key) -> Iterator[PolicyEntry]:
         """The valid policies that protect a ModelDeployment."""
         linked = (self.policies[k] for k in sorted(self._policies_of.get(key, ())) if k in self.policies)

@@ -130,7 +130,7 @@ class Validating:
         """Looks at the targets themselves; why this round cannot pass whatever the probes say, or empty."""
         c = self._c
         try:
-            await c.world.look_at_targets((c.system.ref.namespace, c.system.ref.name))
+            await c.world.look_at_targets(c.system.key)
         except ClusterError as error:
             return f"the targets cannot be looked at: {error}"
         for step in c.steps("Revert"):

@@ -38,6 +38,7 @@ class Play(Context):
         self.sight: Exception | None = None
         self.system = SimpleNamespace(  # type: ignore[assignment]
             ref=SimpleNamespace(namespace="shop", name="recommender"),
+            key=("shop", "recommender"),
             targets=[live(runs)],
             live={"model": live(runs)},
         )
