@@ -94,17 +94,7 @@ class Executor:
     async def _start(self, key: Key, policy: PolicyEntry, system: SystemEntry, start: Start) -> str | None:
         status = start.judged  # another version may have come while this one stood in line
         name = rollback_name(system.ref.name, system.uid, status.episode, status.attempt)
-        spec = RollbackSpec(
-            model_deployment_ref=LocalRef(name=system.ref.name),
-            policy_ref=LocalRef(name=policy.ref.name),
-            type="Incident",
-            target_version=start.candidate.version,
-            target_digest=start.candidate.digest,
-            reason=start.reason,
-            from_version=status.current_version,
-            from_digest=status.current_digest,
-            requested_by=RequestedBy(kind="Policy", name=policy.ref.name),
-        )
+        spec = _incident(policy, system, start)
         await lock.acquire(
             self._world.objects,
             system,
@@ -280,6 +270,21 @@ class Executor:
         policy = self._world.store.policy_of(rollback)
         concerned = [policy.regarding] if policy is not None else []
         await close(self._world, rollback, lambda s: abandon(s, said, at=at), concerned)
+
+
+def _incident(policy: PolicyEntry, system: SystemEntry, start: Start) -> RollbackSpec:
+    """What a breach decides."""
+    return RollbackSpec(
+        model_deployment_ref=LocalRef(name=system.ref.name),
+        policy_ref=LocalRef(name=policy.ref.name),
+        type="Incident",
+        target_version=start.candidate.version,
+        target_digest=start.candidate.digest,
+        reason=start.reason,
+        from_version=system.status.current_version,
+        from_digest=system.status.current_digest,
+        requested_by=RequestedBy(kind="Policy", name=policy.ref.name),
+    )
 
 
 def _same_decision(one: RollbackSpec, other: RollbackSpec) -> bool:

@@ -3,8 +3,8 @@
 from model_rollback.api.reasons import Reason
 from model_rollback.api.v1alpha1.rollback_record import Step
 from model_rollback.core import machine
-from model_rollback.engine import planning
 from model_rollback.engine.context import Context
+from model_rollback.engine.next_target import Next, next_target
 
 
 async def give_up(c: Context, step: Step, broken: str) -> None:
@@ -17,7 +17,7 @@ async def give_up(c: Context, step: Step, broken: str) -> None:
     """
     mode = c.procedure.on_validation_failure
     if mode == "NextTarget":
-        following = await planning.next_target(
+        following = await next_target(
             c.world.objects, c.step_runner, c.system, c.rollback, broken, now=c.now()
         )
         if following.superseded:
@@ -32,7 +32,7 @@ async def give_up(c: Context, step: Step, broken: str) -> None:
     await c.halt(step.name, Reason.VALIDATION_FAILED, broken)
 
 
-async def _go_on(c: Context, following: planning.Next, broken: str) -> None:
+async def _go_on(c: Context, following: Next, broken: str) -> None:
     failed = c.status.to_version
     await c.write(lambda s: machine.next_target(s, following.fields, following.steps, broken, at=c.now()))
     c.tell(

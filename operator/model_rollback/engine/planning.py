@@ -1,24 +1,24 @@
 """Makes the plan of one Rollback from what runs now, and keeps both versions whole before anything is touched."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from model_rollback.api.reasons import Reason
 from model_rollback.api.v1alpha1.model_deployment import ModelDeploymentSpec
-from model_rollback.api.v1alpha1.policy_step import PolicyStep
-from model_rollback.api.v1alpha1.rollback_record import MAX_TARGETS, PlannedTarget, Procedure, Step
+from model_rollback.api.v1alpha1.not_reverted import NotReverted
+from model_rollback.api.v1alpha1.rollback_record import MAX_TARGETS, PlannedTarget, Procedure
 from model_rollback.api.v1alpha1.target import Target
-from model_rollback.core import candidates, machine, plan, versions
+from model_rollback.core import candidates, plan, versions
 from model_rollback.core.pins import Values, identity_of, shown
 from model_rollback.core.triggers import is_open
 from model_rollback.engine import artifacts, leftovers, revisions
 from model_rollback.engine.reading import pins_of, read_targets, read_values
 from model_rollback.engine.store import PolicyEntry, RollbackEntry, SystemEntry
 from model_rollback.engine.ways import Dry, NoWay, Way, keep, way_to
-from model_rollback.ports import Objects
+from model_rollback.ports import Object, Objects
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +72,7 @@ async def make(
         if way.there_already:
             return Made(superseded=way.why)
         return _never(rollback, Reason.NO_SAFE_TARGET, way.why)
-    reverted = [s.component for s in way.steps if s.action == "Revert"]
-    since, namespace = system.status.current_since, system.ref.namespace
-    from_revision, _, not_reverted = await asyncio.gather(
-        revisions.keep(objects, system, start[0], live),
-        keep(objects, system, way),
-        leftovers.find(objects, namespace, spec.components, found, reverted, since),
-    )
+    from_revision, not_reverted = await _keep_both(objects, system, spec, start[0], live, found, way)
     targets = _targets(target, procedure, spec, system, now)
     fields = _fields(rollback, start, targets, way, procedure, now)
     return Made(
@@ -110,6 +104,26 @@ def _usable(
         }
     )
     return system.spec, procedure
+
+
+async def _keep_both(
+    objects: Objects,
+    system: SystemEntry,
+    spec: ModelDeploymentSpec,
+    bad: str,
+    live: Values,
+    found: Mapping[str, Object],
+    way: Way,
+) -> tuple[str, tuple[NotReverted, ...]]:
+    """Keeps what runs and what is put back; the revision of what runs, and what the way leaves as it is."""
+    reverted = [s.component for s in way.steps if s.action == "Revert"]
+    since, namespace = system.status.current_since, system.ref.namespace
+    revision, _, not_reverted = await asyncio.gather(
+        revisions.keep(objects, system, bad, live),
+        keep(objects, system, way),
+        leftovers.find(objects, namespace, spec.components, found, reverted, since),
+    )
+    return revision, not_reverted
 
 
 def _never(rollback: RollbackEntry, reason: Reason, said: str) -> Made:
@@ -203,87 +217,6 @@ def _targets(
         following = [r.candidate for r in ranked if r.candidate is not None and not r.why_not]
     planned = (PlannedTarget(version=c.version, digest=c.digest) for c in (first, *following))
     return tuple(planned)[:MAX_TARGETS]
-
-
-@dataclass(frozen=True, slots=True)
-class Next:
-    """The way to the next target as status fields and steps; without steps none is left, and `why` says so."""
-
-    fields: Mapping[str, Any] = field(default_factory=dict)
-    steps: tuple[Step, ...] = ()
-    superseded: str = ""
-    why: str = ""
-
-
-async def next_target(
-    objects: Objects,
-    writer: Dry,
-    system: SystemEntry,
-    rollback: RollbackEntry,
-    message: str,
-    *,
-    now: datetime,
-) -> Next:
-    """The next version of the plan that may still be put back, judged by the procedure as it was resolved.
-
-    Raises:
-        ClusterError: the API server could not be asked; nothing was written to a target.
-    """
-    status = rollback.status
-    if system.spec is None or status.procedure is None:
-        return Next(why=f"{system.ref} is invalid: {system.problem}")
-    live = await read_values(objects, system)
-    if live is None or identity_of(live) != rollback.to_digest:
-        return Next(superseded=f"what runs now is not {status.to_version} any more")
-    tried = [t.version for t in machine.tried(status)]
-    ranked = candidates.rank(status.procedure.target, system.spec, system.status, now=now, tried=tried)
-    may = {r.version: r for r in ranked}
-    targets = [
-        t.model_copy(update={"message": message[:1024]}) if t.version == status.to_version else t
-        for t in status.targets
-    ]
-    for index, planned in enumerate(targets):
-        if planned.attempt or planned.message:
-            continue
-        ranked_now, attempt = may.get(planned.version), len(tried) + 1
-        way = await _way_to_planned(
-            objects, writer, system, planned, ranked_now, live, attempt, status.procedure.steps
-        )
-        if isinstance(way, Way):
-            targets[index] = way.entry
-            fields = {
-                "targets": tuple(targets),
-                "to_version": way.entry.version,
-                "to_revision": way.entry.revision,
-            }
-            return Next(fields, way.steps)
-        targets[index] = planned.model_copy(update={"message": way[:1024]})
-    passed_over = [f"{t.version}: {t.message}" for t in targets if not t.attempt]
-    return Next(why="; ".join(["no other target is left", *passed_over]))
-
-
-async def _way_to_planned(
-    objects: Objects,
-    writer: Dry,
-    system: SystemEntry,
-    planned: PlannedTarget,
-    ranked: candidates.Ranked | None,
-    live: Values,
-    attempt: int,
-    listed: Sequence[PolicyStep],
-) -> Way | str:
-    """The way to a target whose turn has come, or why it is passed over."""
-    if ranked is None or ranked.candidate is None:
-        return "neither recorded nor declared any more"
-    if ranked.why_not:
-        return ranked.why_not
-    if ranked.candidate.revision and ranked.candidate.digest != planned.digest:
-        return "another version has its name now"
-    way = await way_to(objects, writer, system, ranked.candidate, live, attempt=attempt, listed=listed)
-    if isinstance(way, NoWay):
-        return way.why
-    await keep(objects, system, way)
-    return way
 
 
 def _fields(

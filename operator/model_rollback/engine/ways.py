@@ -66,17 +66,14 @@ async def way_to(
     """
     if system.spec is None:
         return NoWay(f"{system.ref} is invalid: {system.problem}.")
-    try:
-        wanted = await _wanted(objects, system, target, live)
-    except NotFound as error:
-        return NoWay(f"the values of {target.version} are gone: {error}.")
-    if wanted is None:
-        return NoWay(f"what is kept as {target.version} is not what was recorded; it was not made by us.")
     recorded = find_recorded(system.status, target.digest)
-    if target.revision and recorded is not None:
-        wanted = images.restored(system.spec, wanted, live, recorded.images)
+    wanted = await _wanted(objects, system, target, live)
+    if isinstance(wanted, NoWay):
+        return wanted
     if not target.revision:
         wanted = await _canonical(writer, system, live, wanted)
+    elif recorded is not None:
+        wanted = images.restored(system.spec, wanted, live, recorded.images)
     steps = plan.make_steps(
         system.spec.components, shown(live), shown(wanted), attempt=attempt, listed=listed
     )
@@ -133,11 +130,14 @@ async def _canonical(writer: Dry, system: SystemEntry, live: Values, wanted: Val
 
 async def _wanted(
     objects: Objects, system: SystemEntry, target: candidates.Candidate, live: Values
-) -> Values | None:
-    """The target's full values; what it does not name stays as it is. None: they do not match the record."""
-    if target.revision:
+) -> Values | NoWay:
+    """The target's full values; what it does not name stays as it is."""
+    if not target.revision:
+        return {c: declare_over(live[c], target.values.get(c, {})) for c in live}
+    try:
         stored = await revisions.load(objects, system.ref.namespace, target.revision)
-        if identity_of(stored) != target.digest:
-            return None
-        return {c: pins for c, pins in stored.items() if c in live}
-    return {c: declare_over(live[c], target.values.get(c, {})) for c in live}
+    except NotFound as error:
+        return NoWay(f"the values of {target.version} are gone: {error}.")
+    if identity_of(stored) != target.digest:
+        return NoWay(f"what is kept as {target.version} is not what was recorded; it was not made by us.")
+    return {c: pins for c, pins in stored.items() if c in live}

@@ -9,6 +9,7 @@ from model_rollback.api.v1alpha1.model_deployment_status import ModelDeploymentS
 from model_rollback.core import machine
 from model_rollback.core.pins import version_digest
 from model_rollback.engine import planning
+from model_rollback.engine.next_target import Next, next_target
 from model_rollback.engine.steps import StepRunner
 from model_rollback.engine.store import PolicyEntry, RollbackEntry, SystemEntry
 from tests.unit.core.builders import (
@@ -85,8 +86,8 @@ class Ground:
         self.rollback.status = machine.planned(self.rollback.status, made.fields, at=NOW)
         return self
 
-    async def next_target(self) -> planning.Next:
-        return await planning.next_target(
+    async def next_target(self) -> Next:
+        return await next_target(
             self.objects, self.runner, self.system, self.rollback, "answers: v9", now=NOW
         )
 
