@@ -6,7 +6,7 @@ each of them may do.
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 import structlog
@@ -16,7 +16,7 @@ from model_rollback.core.brake import NO_BRAKE, Brake, BrakeRule
 from model_rollback.core.questions import Answers
 from model_rollback.engine.calm import pass_over
 from model_rollback.engine.evaluator import Evaluator, Surroundings
-from model_rollback.engine.store import Key, PolicyEntry, Store
+from model_rollback.engine.store import Group, Key, PolicyEntry, Store
 from model_rollback.engine.turns import all_in_turns, each
 
 log = structlog.get_logger(__name__)
@@ -39,12 +39,12 @@ class Fleet:
         self._evaluator = evaluator
         self._rule = rule
         self._brakes: dict[str, Brake] = {}
-        self._blind: dict[tuple[str, timedelta], int] = {}
+        self._blind: dict[Group, int] = {}
         self._backlog = Backlog(evaluator)
 
     async def evaluate(
         self,
-        group: tuple[str, timedelta],
+        group: Group,
         policies: Sequence[PolicyEntry],
         answers: Answers,
         *,
@@ -92,9 +92,7 @@ class Fleet:
         await each(stirred, measure)
         return awake
 
-    def _look_around(
-        self, group: tuple[str, timedelta], awake: Sequence[PolicyEntry], now: datetime
-    ) -> Surroundings:
+    def _look_around(self, group: Group, awake: Sequence[PolicyEntry], now: datetime) -> Surroundings:
         source = group[0]
         self._blind[group] = sum(_is_blind(policy) for policy in awake)
         blind = sum(count for (name, _), count in self._blind.items() if name == source)

@@ -181,7 +181,6 @@ class Scheduler:
 
     async def _all_questions(self, policies: list[PolicyEntry], moment: datetime) -> Iterable[Question]:
         questions: dict[Question, None] = {}
-
         usual: dict[int, tuple[Question, ...]] = {}
 
         def add(policy: PolicyEntry) -> None:
@@ -198,9 +197,8 @@ class Scheduler:
         self, policies: list[PolicyEntry], group: Group, moment: datetime, answers: Answers
     ) -> list[PolicyEntry]:
         answered = []
-        known: dict[
-            int, tuple[bool, tuple[Question, ...]]
-        ] = {}  # holding the questions keeps their id theirs
+        # Holding the questions keeps their id theirs.
+        known: dict[int, tuple[bool, tuple[Question, ...]]] = {}
 
         def look(policy: PolicyEntry) -> None:
             if not self._is_of(policy, group):

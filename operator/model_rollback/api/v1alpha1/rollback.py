@@ -208,7 +208,7 @@ class Rollback(StatusModel):
 def refused_changes(old: Rollback, new: Rollback) -> list[str]:
     """Why the API server would refuse the change from `old` to `new`; empty when it would not.
 
-    The same rules as `cel_rules`, for the command line, which tells people before it writes.
+    The same rules as `cel_rules`, for whoever wants to know without asking it.
     """
     before, after = (r.spec.model_dump(mode="json", by_alias=True) for r in (old, new))
     refused = [f"{field} is immutable" for field in IMMUTABLE if before[field] != after[field]]
