@@ -175,9 +175,11 @@ class Executor:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def bereave(self, key: Key) -> None:
-        """The ModelDeployment was deleted: its Rollback ends as Aborted and says so."""
+    async def bereave(self, key: Key, uid: str) -> None:
+        """The ModelDeployment of that uid was deleted: its Rollback ends as Aborted and says so."""
         run, task = self._runs.get(key), self._tasks.get(key)
+        if run is not None and run.system_uid != uid:
+            return  # it is of a ModelDeployment that was made anew
         if task is not None:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)

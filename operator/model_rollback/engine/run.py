@@ -60,6 +60,11 @@ class RollbackRun:
         return self.rollback.ref.name
 
     @property
+    def system_uid(self) -> str:
+        """Of the ModelDeployment that it moves."""
+        return self._c.system.uid
+
+    @property
     def phase(self) -> Phase:
         """Where it is."""
         return phase_of(self.rollback.status)

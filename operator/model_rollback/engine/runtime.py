@@ -123,6 +123,8 @@ class Runtime:
         """A RollbackPolicy was seen, or was deleted."""
         key = key_of(body)
         if deleted:
+            if _is_of_another(body, self.store.policies.get(key)):
+                return
             self.store.drop_policy(key)
             self._policies_seen.pop(key, None)
             return
@@ -143,11 +145,12 @@ class Runtime:
         """A ModelDeployment was seen, or was deleted."""
         key = key_of(body)
         if deleted:
-            self.targets.forget(key)
-            self._registered.pop(key, None)
-            self.store.drop_system(key)
+            if not _is_of_another(body, self.store.systems.get(key)):
+                self.targets.forget(key)
+                self._registered.pop(key, None)
+                self.store.drop_system(key)
             if self._leads:
-                self._spawn(self.executor.bereave(key))
+                self._spawn(self.executor.bereave(key, str(body["metadata"].get("uid", ""))))
             return
         self._introduce(body)
 
@@ -206,3 +209,8 @@ class Runtime:
         task = asyncio.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+
+
+def _is_of_another(body: Object, entry: PolicyEntry | SystemEntry | None) -> bool:
+    """Whether what was deleted has a successor of its name, which was read before the watch told of the end."""
+    return entry is not None and entry.uid != body["metadata"].get("uid")

@@ -1,0 +1,40 @@
+"""Watch events that come late: what is known by then counts."""
+
+from typing import Any
+from unittest.mock import AsyncMock, MagicMock
+
+import pytest
+
+from model_rollback.core.brake import BrakeRule
+from model_rollback.engine.runtime import Runtime
+from tests.unit.engine.test_calm_ticks import body
+
+KEY = ("shop", "m")
+
+
+def of(uid: str) -> dict[str, Any]:
+    made = body("m", "up")
+    return {**made, "metadata": {**made["metadata"], "uid": uid}}
+
+
+@pytest.mark.parametrize("kind", ["policies", "systems"])
+@pytest.mark.parametrize(("gone", "known"), [("old", True), ("new", False)])
+async def test_the_end_of_an_object_is_not_that_of_its_successor(kind, gone, known):
+    outside = MagicMock(source_rules=None)
+    runtime = Runtime(outside, elected=MagicMock(), brake=BrakeRule(), at_once=1)
+    tell = runtime.on_policy if kind == "policies" else runtime.on_system
+    tell(of("new"), deleted=False)
+
+    tell(of(gone), deleted=True)
+
+    assert (KEY in getattr(runtime.store, kind)) is known
+
+
+async def test_the_rollback_of_a_successor_does_not_end_with_its_predecessor():
+    runtime = Runtime(MagicMock(source_rules=None), elected=MagicMock(), brake=BrakeRule(), at_once=1)
+    run = MagicMock(system_uid="new", stop_jobs=AsyncMock())
+    runtime.executor._runs[KEY] = run
+
+    await runtime.executor.bereave(KEY, "old")
+
+    run.stop_jobs.assert_not_awaited()
