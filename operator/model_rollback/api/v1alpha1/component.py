@@ -233,7 +233,7 @@ class Component(ApiModel):
             min_length=1,
             max_length=253,
             pattern=r"^[-._a-zA-Z][-._a-zA-Z0-9]*$",
-            description="With preset `ContainerEnv`: the environment variable. Example: `MODEL_URI`.",
+            description="With preset `ContainerEnv`: the environment variable. Its literal value is recorded in clear text, in statuses and ControllerRevisions: no credentials; for these the container uses `valueFrom`. Example: `MODEL_URI`.",
         ),
     ] = None
     pins: Annotated[
