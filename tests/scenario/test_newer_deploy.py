@@ -64,6 +64,7 @@ def _assert_superseded(world: World) -> None:
     done: dict[str, Any] = world.wait_for_result()
     assert done["status"]["result"] == "Superseded"
     world.wait_for_version("v14")
+    assert world.status().get("currentBy", "") == "", "v14 is not ours"
     world.wait_for_event("RollbackSuperseded")
     assert world.image() == systems.image_of("v14")
 

@@ -19,6 +19,7 @@ from model_rollback.core.triggers import TriggerMemory, is_open
 
 _EVIDENCE_SAMPLES = 20
 _EVIDENCE_NOTES = 10
+_JUDGED = frozenset({"Healthy", "Pending", "Breached"})
 
 Say = Callable[[str, bool | None, Reason, str], Condition]
 
@@ -262,8 +263,13 @@ def _breached_condition(
         held = [t for t in triggers if is_open(t)]
         if held:
             reason = Reason.WOULD_ROLL_BACK if would else Reason.METRICS_UNAVAILABLE
-            return say("Breached", None, reason, f"{held[0].name} is not judged now: {held[0].state}")
-        return say("Breached", False, Reason.ALL_HEALTHY, "no trigger is breached")
+            why = f"{held[0].state}, {held[0].message}"
+            return say("Breached", None, reason, f"{held[0].name} is not judged now: {why}")
+        unjudged = "; ".join(
+            f"{t.name} is not judged now: {t.state}" for t in triggers if t.state not in _JUDGED
+        )
+        words = f"no trigger is breached; {unjudged}" if unjudged else "no trigger is breached"
+        return say("Breached", False, Reason.ALL_HEALTHY, words)
     words = f"{breached[0].name}: {breached[0].message}{_why_not_alone(policy, breached)}"
     if would:
         return say("Breached", True, Reason.WOULD_ROLL_BACK, f"{words}; mode Observe writes nothing")

@@ -121,6 +121,9 @@ async def release(
             status = versions.track(system.spec, status, system.targets, now=finished_at)
         was = rollback.to_digest if rollback.status.result == "Undone" else rollback.from_digest
         moved = status.current_digest != was
+        if rollback.status.result == "Superseded" and status.current_digest != rollback.to_digest:
+            # Seen while the lock was held, but somebody else put it there.
+            status = status.model_copy(update={"current_by": ""})
         kept = tuple(r for r in status.last_rollbacks if r.name != entry.name)
         # What was denied never began: it starts no cooldown.
         last = kept if entry.result == "Denied" else (entry, *kept)

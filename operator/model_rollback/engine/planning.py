@@ -166,7 +166,12 @@ async def _target_of(
         choice = await _choose(objects, target, spec, system, now)
         if choice.candidate is None:
             reason = Reason.ARTIFACT_MISSING if choice.missing else Reason.NO_SAFE_TARGET
-            return Made(denied=(reason, f"there is no version to go back to: {choice.why}"))
+            said = (
+                "this version cannot be put back"
+                if asked.target_version
+                else "there is no version to go back to"
+            )
+            return Made(denied=(reason, f"{said}: {choice.why}"))
         if asked.target_digest not in (None, choice.candidate.digest):
             said = f"{choice.candidate.version} is not the version of that digest any more"
             return Made(denied=(Reason.NO_SAFE_TARGET, said))

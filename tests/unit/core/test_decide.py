@@ -103,6 +103,16 @@ CONDITIONS = {
 }
 
 
+@pytest.mark.parametrize(
+    ("name", "says"), [("healthy", ""), ("unmeasured", "; accuracy is not judged now: NoData")]
+)
+def test_what_is_not_judged_is_not_passed_over_as_healthy(name, says):
+    found = find_condition(decided(MEMORIES[name]).status.conditions, "Breached")
+
+    assert found is not None
+    assert found.message == f"no trigger is breached{says}"
+
+
 @pytest.mark.parametrize("name", MEMORIES)
 def test_what_the_conditions_say(name):
     decision = decided(MEMORIES[name])

@@ -92,7 +92,7 @@ BLOCKED = {
     "a Rollback at work": (
         {"status": make_status(active_rollback="recommender-1a2b3c4d5e")},
         Reason.ROLLBACK_IN_PROGRESS,
-        "recommender-1a2b3c4d5e is at work",
+        "recommender-1a2b3c4d5e is at work or halted",
     ),
     "a mixture": (
         {"status": make_status("")},

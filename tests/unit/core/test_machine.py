@@ -302,7 +302,10 @@ def test_superseded_half_way_says_what_stays_reverted():
 
     complete = find_condition(status.conditions, "Complete")
     assert complete is not None
-    assert complete.message == "model now holds v14, a newer deploy. Reverted: features. Half done: model."
+    assert (
+        complete.message
+        == "model now holds v14, a newer deploy. That is left alone; by then: Reverted: features. Half done: model."
+    )
 
 
 def test_left_as_it_is_says_how_it_is():

@@ -110,6 +110,16 @@ async def test_giving_the_lock_back_counts_the_attempt_and_remembers_the_result_
     assert cluster.writes == [SYSTEM]
 
 
+async def test_a_newer_deploy_that_was_seen_under_the_lock_is_not_said_to_be_ours():
+    cluster, system = stored(STATUS.model_copy(update={"active_rollback": NAME, "current_by": NAME}))
+    superseded = rollback(fromDigest=STATUS.current_digest)
+    superseded.status = superseded.status.model_copy(update={"result": "Superseded"})
+
+    await lock.release(cluster, system, superseded, finished_at=NOW)
+
+    assert written(cluster).current_by == ""
+
+
 async def test_what_was_rolled_back_from_is_quarantined_and_verified_no_longer():
     cluster, system = stored(STATUS)
     (v12,) = STATUS.history

@@ -15,7 +15,7 @@ def targets_missing(o: Observation) -> Blocked | None:
 def rollback_in_progress(o: Observation) -> Blocked | None:
     """A Rollback holds the lock of this ModelDeployment."""
     if o.status.active_rollback:
-        return Blocked(Reason.ROLLBACK_IN_PROGRESS, f"{o.status.active_rollback} is at work")
+        return Blocked(Reason.ROLLBACK_IN_PROGRESS, f"{o.status.active_rollback} is at work or halted")
     return None
 
 

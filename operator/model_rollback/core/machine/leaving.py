@@ -11,6 +11,7 @@ from model_rollback.core.machine.words import (
     DONE,
     attempt_of,
     finish,
+    half,
     reverts_of,
     say,
     update,
@@ -159,7 +160,7 @@ def restored(status: RollbackStatus, *, at: datetime) -> RollbackStatus:
 def superseded(status: RollbackStatus, message: str, *, at: datetime) -> RollbackStatus:
     """A version that nobody judged is live: not ours to undo. What was reverted before stays so, and is said."""
     touched = any(s.written_at is not None for s in status.steps)
-    said = with_half(message, status) if touched else message
+    said = f"{message}. That is left alone; by then: {half(status)}" if touched else message
     return move(status, Cause.SUPERSEDED, lambda: finish(status, "Superseded", said, at))
 
 
