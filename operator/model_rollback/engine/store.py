@@ -260,13 +260,14 @@ class Store:
         self.groups: dict[Group, dict[Key, PolicyEntry]] = {}
 
     def put_policy(self, body: Object) -> PolicyEntry:
-        """Takes over a policy's newest state."""
+        """Takes over a policy's newest state. One that was deleted and made anew remembers nothing of its namesake."""
         key = key_of(body)
         entry = self.policies.get(key)
-        if entry is None:
+        if entry is not None:
+            self._unlink(entry, key)
+        if entry is None or entry.uid != body["metadata"].get("uid"):
             entry = self.policies[key] = PolicyEntry(body, self._rules)
         else:
-            self._unlink(entry, key)
             entry.adopt(body)
         if entry.system_key is not None:
             self._policies_of.setdefault(entry.system_key, set()).add(key)

@@ -7,6 +7,7 @@ import pytest
 
 from model_rollback.core.brake import BrakeRule
 from model_rollback.engine.runtime import Runtime
+from tests.unit.core.builders import breached
 from tests.unit.engine.test_calm_ticks import body
 
 KEY = ("shop", "m")
@@ -38,3 +39,17 @@ async def test_the_rollback_of_a_successor_does_not_end_with_its_predecessor():
     await runtime.executor.bereave(KEY, "old")
 
     run.stop_jobs.assert_not_awaited()
+
+
+async def test_a_policy_that_was_made_anew_does_not_inherit_the_clocks_of_its_namesake():
+    runtime = Runtime(MagicMock(source_rules=None), elected=MagicMock(), brake=BrakeRule(), at_once=1)
+    runtime.on_policy(of("old"), deleted=False)
+    former = runtime.store.policies[KEY]
+    former.memories, former.recalled = {"t": breached()}, True
+
+    runtime.on_policy(of("new"), deleted=False)
+    successor = runtime.store.policies[KEY]
+
+    assert (successor.uid, successor.memories, successor.recalled) == ("new", {}, False)
+    assert [list(group.values()) for group in runtime.store.groups.values()] == [[successor]]
+    assert list(runtime.store.policies_of(KEY)) == [successor]
