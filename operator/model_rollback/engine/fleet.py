@@ -75,7 +75,10 @@ class Fleet:
     async def _measure(
         self, policies: Sequence[PolicyEntry], answers: Answers, now: datetime
     ) -> list[PolicyEntry]:
-        """Those that are not passed over."""
+        """Those that are not passed over.
+
+        A policy whose last conclusion or Rollback is still being written misses this tick: the others do not wait.
+        """
         stirred: list[PolicyEntry] = []
         awake: list[PolicyEntry] = []
 
@@ -85,7 +88,7 @@ class Fleet:
                 stirred.append(policy)
 
         async def measure(policy: PolicyEntry) -> None:
-            if await self._evaluator.measure(policy, answers, now=now):
+            if not policy.evaluating.locked() and await self._evaluator.measure(policy, answers, now=now):
                 awake.append(policy)
 
         await all_in_turns(policies, look)

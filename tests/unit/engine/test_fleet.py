@@ -26,8 +26,9 @@ class SlowApiServer:
         self.moments = {}
 
     async def measure(self, policy, answers, *, now):
-        state = "Breached" if policy.ref.name in self.breached else "NoData"
-        policy.memories = {"t": TriggerMemory(state, since=now, observed_at=now)}
+        async with policy.evaluating:
+            state = "Breached" if policy.ref.name in self.breached else "NoData"
+            policy.memories = {"t": TriggerMemory(state, since=now, observed_at=now)}
         return True
 
     async def conclude(self, policy, around, *, now):
@@ -114,6 +115,18 @@ async def test_the_ticks_after_a_storm_see_who_else_breaches(fleet):
             await asyncio.sleep(0)
     assert set(api.concluded.values()) == {1}
     await fleet.stop()
+
+
+async def test_a_policy_whose_answer_takes_long_delays_the_measuring_of_no_other(fleet):
+    fleet, all_of_them, api = fleet
+    slow, other = all_of_them[:2]
+    api.breached = {slow.ref.name, other.ref.name}
+    async with asyncio.timeout(30), slow.evaluating:
+        await fleet.evaluate(GROUP, [slow, other], {}, now=at(15))
+    assert api.concluded == {other.ref.name: 1}
+
+    await fleet.evaluate(GROUP, [slow, other], {}, now=at(30))
+    assert api.moments == {slow.ref.name: at(30), other.ref.name: at(30)}
 
 
 def test_a_breach_that_has_its_answer_waits_for_none(fleet):
