@@ -15,7 +15,7 @@ from model_rollback.core.candidates import Candidate
 from model_rollback.core.comparison import in_words, show_value
 from model_rollback.core.gates import Observation, first_block
 from model_rollback.core.presets import Policy
-from model_rollback.core.triggers import TriggerMemory, is_open
+from model_rollback.core.triggers import TriggerMemory, is_open, max_hold
 
 _EVIDENCE_SAMPLES = 20
 _EVIDENCE_NOTES = 10
@@ -38,6 +38,7 @@ class Start:
 
     Attributes:
         judged: the ModelDeployment's status on which that rests.
+        good_until: after that the breach must be seen anew: its clock would have begun anew by then.
         observe_only: say so and write nothing.
     """
 
@@ -45,6 +46,7 @@ class Start:
     reason: str
     evidence: tuple[Evidence, ...]
     judged: ModelDeploymentStatus
+    good_until: datetime
     observe_only: bool
 
 
@@ -156,6 +158,7 @@ def _start(o: Observation, generation: int) -> Start | None:
         reason=", ".join(_in_words(t, m, o.now) for t, m in breached)[:1024],
         evidence=tuple(_evidence(t, m, generation) for t, m in breached),
         judged=o.status,
+        good_until=min(m.observed_at + max_hold(t, o.policy.interval) for t, m in breached),
         observe_only=o.policy.mode == "Observe",
     )
 

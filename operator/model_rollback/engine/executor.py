@@ -45,7 +45,7 @@ class Executor:
         self._starting.add(key)
         try:
             async with self._world.slots.take(begun=False):
-                if not await self._is_current(policy):
+                if not await self._is_current(policy) or self._is_stale(start, system):
                     return None
                 name = await self._start(key, policy, system, start)
             policy.refused = ""
@@ -77,6 +77,13 @@ class Executor:
     def _is_to_wait(self, key: Key) -> bool:
         """Whether an overloaded API server asked to be left alone for longer (429, Retry-After)."""
         return key in self._not_before and self._world.clock.now() < self._not_before[key]
+
+    def _is_stale(self, start: Start, system: SystemEntry) -> bool:
+        """Whether it has waited for so long that the breach must be seen anew: behind others, or for the API server."""
+        if self._world.clock.now() <= start.good_until:
+            return False
+        log.warning("rollback not started: what it rests on is too old", modeldeployment=str(system.ref))
+        return True
 
     async def _is_current(self, policy: PolicyEntry) -> bool:
         """Whether the policy that judged is there still, as it was; a watch may not have told of its end yet."""
