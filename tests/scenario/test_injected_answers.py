@@ -15,7 +15,7 @@ from tests.scenario import systems
 from tests.scenario.world import BAD, GOOD, World
 from tests.support.api_proxy import ApiProxy, Held, Request, Stage
 from tests.support.commands import Kubectl
-from tests.support.operator import SERVICE_ACCOUNT, Operators
+from tests.support.operator import SERVICE_ACCOUNT, OperatorProcess, Operators
 from tests.support.prometheus import Prometheus
 from tests.support.waiting import wait_until
 
@@ -47,11 +47,19 @@ def _is_create(request: Request, system: str) -> bool:
     ]["name"] == system
 
 
+def _is_plan(request: Request, system: str) -> bool:
+    return _is_rollback_status_of(request, system) and bool(_status(request).get("procedure"))
+
+
 def _is_step_running(request: Request, system: str) -> bool:
     """The write that must stand before the patch."""
-    if request.resource != "rollbacks/status" or request.path.split("/")[-2].rpartition("-")[0] != system:
-        return False
-    return any(step["state"] == "Running" for step in _status(request).get("steps", []))
+    return _is_rollback_status_of(request, system) and any(
+        step["state"] == "Running" for step in _status(request).get("steps", [])
+    )
+
+
+def _is_rollback_status_of(request: Request, system: str) -> bool:
+    return request.resource == "rollbacks/status" and request.path.split("/")[-2].rpartition("-")[0] == system
 
 
 def _is_lock(request: Request, system: str) -> bool:
@@ -69,6 +77,7 @@ def _is_status_of(request: Request, system: str) -> bool:
 PLACES: dict[str, Callable[[Request, str], bool]] = {
     "lock": _is_lock,
     "create": _is_create,
+    "plan": _is_plan,
     "dryrun": _is_dry_run,
     "step": _is_step_running,
     "patch": _is_patch,
@@ -141,9 +150,11 @@ class Case:
 
 _THE_SAME = {
     # a refusal is a refusal
-    *((place, "422-schema") for place in ("lock", "create", "step", "release")),
+    *((place, "422-schema") for place in ("lock", "create", "plan", "step", "release")),
     # an answer that does not come takes as long as the operator's time-out
-    *((place, "unanswered") for place in ("step", "release")),
+    *((place, "unanswered") for place in ("plan", "step", "release")),
+    # the plan is written as the first steps are, which show what is refused, and is lost in its own way
+    *(("plan", fault) for fault in ("422-test", "404", "409", "429", "403", "500")),
 }
 
 CASES = [Case(place, fault) for place in PLACES for fault in FAULTS if (place, fault) not in _THE_SAME]
@@ -159,9 +170,10 @@ SYSTEMS = [*(case.system for case in CASES), NEWER]
 class Fleet:
     """All systems of the test and what has become of them, read with one request for each kind."""
 
-    def __init__(self, world: World, proxy: ApiProxy) -> None:
+    def __init__(self, world: World, proxy: ApiProxy, operator: OperatorProcess) -> None:
         self.world = world
         self.proxy = proxy
+        self.operator = operator
 
     def deploy(self, version: str) -> None:
         self.world.apply(*(_deployment(name, version) for name in SYSTEMS))
@@ -222,10 +234,8 @@ def fleet(
     world.quality(GOOD)
     world.apply(*(manifest for name in SYSTEMS for manifest in _protected(world, name)))
     with ApiProxy(service_account_kubeconfig(namespace, SERVICE_ACCOUNT)) as proxy:
-        fleet = Fleet(world, proxy)
-        operators.start(
-            kubeconfig=proxy.write_kubeconfig(tmp_path / "proxy.kubeconfig"), brake={"maxShare": 1}
-        )
+        kubeconfig = proxy.write_kubeconfig(tmp_path / "proxy.kubeconfig")
+        fleet = Fleet(world, proxy, operators.start(kubeconfig=kubeconfig, brake={"maxShare": 1}))
         fleet.wait_for_versions(currentVersion="v12", lastVerifiedVersion="v12")
         fleet.deploy("v13")
         fleet.wait_for_versions(currentVersion="v13")
@@ -255,10 +265,16 @@ def test_no_answer_of_the_api_server_leads_to_two_writes_or_to_none(
         lambda: _unfinished(fleet), PATIENCE, accept=lambda left: not left, describe="all to end", every=0.5
     )
 
-    told = fleet.world.events("PreflightRefused")
+    refused = wait_until(
+        lambda: _told_of_refusals(fleet),
+        PATIENCE,
+        accept=lambda told: told >= WAITS.keys(),
+        describe="the Events of refused dry runs, which are sent at a bounded rate",
+        every=0.5,
+    )
     seen = Seen(
         halted,
-        {e["regarding"]["name"] for e in told if e["regarding"]["kind"] == "ModelDeployment"},
+        refused,
         fleet.rollbacks(),
         fleet.all("deployments"),
         fleet.all("modeldeployments"),
@@ -269,6 +285,13 @@ def test_no_answer_of_the_api_server_leads_to_two_writes_or_to_none(
             _judge(fleet, case, seen)
     with subtests.test(NEWER):
         _judge_newer(fleet, newer, seen)
+    with subtests.test("nothing came unexpected"):
+        assert [line for line in fleet.operator.lines() if line.get("level") in ("error", "critical")] == []
+
+
+def _told_of_refusals(fleet: Fleet) -> set[str]:
+    told = fleet.world.events("PreflightRefused")
+    return {e["regarding"]["name"] for e in told if e["regarding"]["kind"] == "ModelDeployment"}
 
 
 def _unfinished(fleet: Fleet) -> list[str]:

@@ -4,6 +4,7 @@ import json
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,11 @@ class AuditEvent:
     @property
     def writes(self) -> bool:
         return self.verb in WRITING_VERBS and "dryRun=" not in self.uri
+
+    @property
+    def received_at(self) -> datetime:
+        """When the API server began to read the request."""
+        return datetime.fromisoformat(self.raw["requestReceivedTimestamp"])
 
     @classmethod
     def of(cls, event: dict[str, Any]) -> "AuditEvent":

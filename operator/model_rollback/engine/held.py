@@ -91,7 +91,8 @@ async def write_status(objects: Objects, held: Held[S], change: Callable[[S], S]
     `change` may be called several times and may raise to give up.
 
     Raises:
-        NotFound: the object is gone; asked for once more, because what follows from that cannot be taken back.
+        NotFound: the object is gone, asked for once more, because what follows from that cannot be taken back; or
+            another object has its name now.
         ClusterError: the API server refused or could not be reached; the held status is then unchanged.
     """
     async with held.writing:
@@ -105,12 +106,19 @@ async def write_status(objects: Objects, held: Held[S], change: Callable[[S], S]
             try:
                 held.adopt(await objects.patch_status(held.ref, body, held.resource_version))
             except Conflict:
-                held.adopt(await objects.get(held.ref))
+                _adopt_own(held, await objects.get(held.ref))
             except NotFound as error:
                 await _confirm_gone(objects, held, error)
             else:
                 return held.status
         raise Conflict(f"{held.ref} was changed by others {_TRIES} times while its status was to be written")
+
+
+def _adopt_own(held: Held[Any], found: Object) -> None:
+    """What was decided for one object is not written to another one that has its name."""
+    if found["metadata"]["uid"] != held.uid:
+        raise NotFound(f"{held.ref} was deleted, and made anew")
+    held.adopt(found)
 
 
 async def _confirm_gone(objects: Objects, held: Held[Any], error: NotFound) -> NoReturn:

@@ -52,6 +52,7 @@ class RollbackRun:
         self._validating = Validating(self._c)
         self.woken = asyncio.Event()
         self._vanished = False
+        self._overtaken = False
         self.due: datetime | None = world.clock.now()
 
     @property
@@ -102,7 +103,7 @@ class RollbackRun:
                 raise NotFound(f"{self.rollback.ref} was deleted")
             try:
                 async with self._turn():
-                    pause = await self._move()
+                    pause = await self._move_once()
                 delay = _RETRY
                 if pause is not None:
                     self._c.look_anew()
@@ -127,6 +128,19 @@ class RollbackRun:
         if self.phase in _WRITING:
             return self._c.world.slots.take(begun=True)
         return contextlib.nullcontext()
+
+    async def _move_once(self) -> Pause | None:
+        """One move; None as well when the status had moved on meanwhile: by a write whose answer was lost."""
+        seen, again = self.rollback.resource_version, self._overtaken
+        try:
+            pause = await self._move()
+        except machine.IllegalTransition:
+            self._overtaken = not again and self.rollback.resource_version != seen
+            if not self._overtaken:
+                raise
+            return None
+        self._overtaken = False
+        return pause
 
     async def _move(self) -> Pause | None:
         phase = self.phase
