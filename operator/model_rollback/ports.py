@@ -187,8 +187,12 @@ class Objects(Protocol):
         A field that `status` lacks is removed. Returns the object as stored.
         """
 
-    async def delete(self, ref: ObjectRef, uid: str) -> None:
-        """Deletes the object of that uid; one that is gone, or is another one by now, is left alone."""
+    async def delete(self, ref: ObjectRef, uid: str, resource_version: str) -> None:
+        """Deletes the object as it was seen; one that is gone, has changed, or is another one by now is left alone.
+
+        A request that is served late, as one of a replica that does not lead any more, deletes nothing that was taken
+        up again meanwhile.
+        """
 
 
 class Lists(Protocol):

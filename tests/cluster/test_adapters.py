@@ -81,6 +81,22 @@ async def test_a_name_that_exists_is_a_conflict(objects: ClusterObjects, setting
         await objects.create(settings, {})
 
 
+async def test_only_what_was_seen_is_deleted(objects: ClusterObjects, settings: ObjectRef):
+    created = await objects.create(settings, {"data": {"a": "1"}})
+    uid, seen = created["metadata"]["uid"], created["metadata"]["resourceVersion"]
+    changed = await objects.patch_json(settings, [{"op": "replace", "path": "/data/a", "value": "2"}])
+    newest = changed["metadata"]["resourceVersion"]
+
+    await objects.delete(settings, uid, seen)
+    await objects.delete(settings, "8f4b2c1e-0000-4000-8000-000000000000", newest)
+    assert await objects.get(settings) == changed
+
+    await objects.delete(settings, uid, newest)
+    with pytest.raises(NotFound):
+        await objects.get(settings)
+    await objects.delete(settings, uid, newest)
+
+
 async def test_a_failed_test_is_invalid_without_causes(objects: ClusterObjects, settings: ObjectRef):
     await objects.create(settings, {"data": {"a": "1"}})
     with pytest.raises(Invalid) as caught:

@@ -156,9 +156,10 @@ class ClusterObjects:
             content_type=_JSON_PATCH,
         )
 
-    async def delete(self, ref: ObjectRef, uid: str) -> None:
+    async def delete(self, ref: ObjectRef, uid: str, resource_version: str) -> None:
         """See `ports.Objects`."""
-        options = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}}
+        as_seen = {"uid": uid, "resourceVersion": resource_version}
+        options = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": as_seen}
         with contextlib.suppress(NotFound, Conflict):
             await self._send("DELETE", ref, await self._paths.object(ref), "delete", options)
 

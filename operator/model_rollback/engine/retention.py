@@ -12,9 +12,12 @@ from model_rollback.ports import Object, ObjectRef, Objects
 
 log = structlog.get_logger(__name__)
 
+Finished = tuple[str, str, str]
+"""(when it finished, uid, resourceVersion)."""
+
 
 class Retention:
-    """Remembers name and end of each finished Rollback by its policy; nothing else of it.
+    """Remembers name, end and identity of each finished Rollback by its policy; nothing else of it.
 
     What is unfinished, being undone or under review is never deleted, and neither is what a deleted policy left.
     """
@@ -22,7 +25,7 @@ class Retention:
     def __init__(self, store: Store, objects: Objects) -> None:
         self._store = store
         self._objects = objects
-        self._finished: dict[Key, dict[str, tuple[str, str]]] = {}
+        self._finished: dict[Key, dict[str, Finished]] = {}
 
     def seen(self, body: Object) -> Key | None:
         """A Rollback was seen. Its policy, when that has more than it keeps."""
@@ -33,7 +36,8 @@ class Retention:
         if not ended:
             self._finished.get(key, {}).pop(metadata["name"], None)
             return None
-        self._finished.setdefault(key, {})[metadata["name"]] = (ended, metadata["uid"])
+        identity = (metadata["uid"], str(metadata.get("resourceVersion", "")))
+        self._finished.setdefault(key, {})[metadata["name"]] = (ended, *identity)
         return key if self._surplus(key) else None
 
     def gone(self, body: Object) -> None:
@@ -44,25 +48,31 @@ class Retention:
                 kept.pop(metadata["name"], None)
 
     async def prune(self, key: Key) -> None:
-        """Deletes what is too much; what cannot be deleted now is tried again when the next Rollback ends."""
-        for name, uid in self._surplus(key):
+        """Deletes what is too much; what cannot be deleted now is tried again when the next Rollback ends.
+
+        One that has changed since it was seen, as when somebody just said Undo, is left to be looked at again.
+        """
+        for name, uid, version in self._surplus(key):
             ref = ObjectRef(API_VERSION, "Rollback", key[0], name)
             try:
-                await self._objects.delete(ref, uid)
+                await self._objects.delete(ref, uid, version)
             except ClusterError as error:
                 log.warning("old rollback not deleted", rollback=str(ref), error=str(error))
                 return
-            self._finished.get(key, {}).pop(name, None)
+            kept = self._finished.get(key, {})
+            if kept.get(name, ("", "", ""))[2] == version:
+                del kept[name]
             log.info("old rollback deleted: historyLimit", rollback=str(ref), policy=key[1])
 
-    def _surplus(self, key: Key) -> list[tuple[str, str]]:
-        """Name and uid of what is too much, oldest first."""
+    def _surplus(self, key: Key) -> list[tuple[str, str, str]]:
+        """Name, uid and resourceVersion of what is too much, oldest first."""
         policy = self._store.policies.get(key)
         if policy is None or policy.spec is None:
             return []
         kept = self._finished.get(key, {})
         oldest = sorted(kept.items(), key=lambda item: (item[1][0], item[0]))
-        return [(name, uid) for name, (_, uid) in oldest[: max(0, len(kept) - policy.spec.history_limit)]]
+        surplus = oldest[: max(0, len(kept) - policy.spec.history_limit)]
+        return [(name, uid, version) for name, (_, uid, version) in surplus]
 
 
 def _ended_at(status: Mapping[str, Any]) -> str:

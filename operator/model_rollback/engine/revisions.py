@@ -161,4 +161,5 @@ async def discard(objects: Objects, revision: Object) -> None:
         ]
         with contextlib.suppress(NotFound):
             await objects.patch_json(ObjectRef("v1", "Secret", namespace, name), operations)
-    await objects.delete(ObjectRef(API, KIND, namespace, name), metadata["uid"])
+    ref = ObjectRef(API, KIND, namespace, name)
+    await objects.delete(ref, metadata["uid"], str(metadata.get("resourceVersion", "")))

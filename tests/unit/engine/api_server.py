@@ -38,8 +38,9 @@ class Cluster:
             self.objects[ref] = {**made, "metadata": {"uid": f"uid-of-{ref.name}", **made["metadata"]}}
         return body
 
-    async def delete(self, ref: ObjectRef, uid: str) -> None:
-        if self.objects.get(ref, {}).get("metadata", {}).get("uid") == uid:
+    async def delete(self, ref: ObjectRef, uid: str, resource_version: str) -> None:
+        metadata = self.objects.get(ref, {}).get("metadata", {})
+        if (metadata.get("uid"), metadata.get("resourceVersion", "")) == (uid, resource_version):
             del self.objects[ref]
             self.deletions.append(ref)
 

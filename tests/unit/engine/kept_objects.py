@@ -48,9 +48,10 @@ class KeptObjects:
     async def patch_status(self, ref: ObjectRef, status: Object, resource_version: str) -> Object:
         raise NotImplementedError
 
-    async def delete(self, ref: ObjectRef, uid: str) -> None:
+    async def delete(self, ref: ObjectRef, uid: str, resource_version: str) -> None:
         self._fault()
-        if self.kept.get((ref.kind, ref.name), {}).get("metadata", {}).get("uid") == uid:
+        metadata = self.kept.get((ref.kind, ref.name), {}).get("metadata", {})
+        if (metadata.get("uid"), metadata.get("resourceVersion", "")) == (uid, resource_version):
             del self.kept[ref.kind, ref.name]
             self.writes.append(f"delete {ref.name}")
 

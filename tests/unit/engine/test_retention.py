@@ -91,3 +91,12 @@ async def test_another_object_of_the_name_is_left_alone_and_a_refusal_is_survive
     await kept.prune(KEY)
 
     assert objects.writes == []
+
+
+async def test_one_that_was_asked_something_just_before_is_left_alone():
+    kept, objects = retention(rollback("a", 1), rollback("b", 2), limit=1)
+    objects.kept["Rollback", "a"]["metadata"]["resourceVersion"] = "2"
+
+    await kept.prune(KEY)
+
+    assert objects.writes == []
