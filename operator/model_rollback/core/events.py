@@ -81,7 +81,8 @@ EVENTS: Final[Mapping[Reason, EventKind]] = MappingProxyType(
             "The bad version is no rollback target for a while.", "Quarantine", _ROLLING_BACK
         ),
         Reason.QUARANTINE_RELEASED: EventKind(
-            "A restore, an undo or `spec.quarantineReleases` lets the version be a candidate again.",
+            "A restore, an undo, `spec.quarantineReleases`, or a Rollback that ended before it wrote anything lets the"
+            " version be a candidate again.",
             "Quarantine",
             _ROLLING_BACK,
         ),

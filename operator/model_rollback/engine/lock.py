@@ -101,8 +101,11 @@ async def drop(objects: Objects, system: SystemEntry, rollback: str) -> None:
 
 async def release(
     objects: Objects, system: SystemEntry, rollback: RollbackEntry, *, finished_at: datetime
-) -> None:
+) -> bool:
     """Clears the lock, counts the attempt and remembers the result, in one write.
+
+    A Rollback that has written nothing has rolled back from nothing: what it took out of the candidates is one again.
+    Whether there was such a version.
 
     The targets must have been looked at just before: whether the episode grows follows from what runs now.
     """
@@ -113,6 +116,8 @@ async def release(
         finished_at=finished_at,
         result=rollback.status.result or "Aborted",
     )
+    wrote = rollback.status.timeline.first_write_at is not None
+    freed = not wrote and any(q.rollback == entry.name for q in system.status.quarantined)
 
     def change(status: ModelDeploymentStatus) -> ModelDeploymentStatus:
         if status.active_rollback != rollback.ref.name:
@@ -124,6 +129,7 @@ async def release(
         if rollback.status.result == "Superseded" and status.current_digest != rollback.to_digest:
             # Seen while the lock was held, but somebody else put it there.
             status = status.model_copy(update={"current_by": ""})
+        out = tuple(q for q in status.quarantined if wrote or q.rollback != entry.name)
         kept = tuple(r for r in status.last_rollbacks if r.name != entry.name)
         # What was denied never began: it starts no cooldown.
         last = kept if entry.result == "Denied" else (entry, *kept)
@@ -133,10 +139,12 @@ async def release(
                 "attempt": status.attempt + 1,
                 "episode": status.episode + 1 if moved else status.episode,
                 "last_rollbacks": last[:KEPT],
+                "quarantined": out,
             }
         )
 
     await write_status(objects, system, change)
+    return freed
 
 
 async def quarantine(

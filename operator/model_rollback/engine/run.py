@@ -268,7 +268,9 @@ class RollbackRun:
             await stop_jobs(c, f"the Rollback has ended as {c.status.result}")
             await c.world.look_at_targets(c.system.key)
             with contextlib.suppress(NotFound):
-                await lock.release(c.world.objects, c.system, c.rollback, finished_at=finished_at)
+                if await lock.release(c.world.objects, c.system, c.rollback, finished_at=finished_at):
+                    words = f"{c.rollback.from_version} was not rolled back from: nothing was written"
+                    c.tell(Reason.QUARANTINE_RELEASED, words)
         except ClusterError as error:
             log.warning("lock could not be cleared yet", rollback=self.name, error=str(error))
             await self._leave_alone(error)

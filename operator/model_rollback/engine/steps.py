@@ -171,13 +171,19 @@ class StepRunner:
                 return or_timed_out(step, procedure, progress, self._clock.now())
             return await self._arrived(step, component, live, procedure)
         if dict(live.pins) not in [show_all(values) for values in expected]:
-            return Progress(Outcome.SUPERSEDED, message=_third_version(component, live))
+            return self._elsewhere(step, component, live)
         if step.written_at is not None:
             return failed(
                 Reason.TARGET_CHANGED, f"somebody put the old value back into {component.target_ref.name}"
             )
         progress = await self._write(step, component, obj, expected, wanted)
         return or_timed_out(step, procedure, progress, self._clock.now())
+
+    def _elsewhere(self, step: Step, component: Component, live: LiveTarget) -> Progress:
+        if step.written_at is None and self._signed(step, live):
+            # The answer was lost, and then somebody deployed over it: the record must say that it was written.
+            return Progress(Outcome.CHANGED, {"written_at": self._clock.now()})
+        return Progress(Outcome.SUPERSEDED, message=_third_version(component, live))
 
     def _signed(self, step: Step, live: LiveTarget) -> bool:
         return live.last_write.startswith(f"{self._rollback}/{step.name}/")

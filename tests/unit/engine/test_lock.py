@@ -8,7 +8,7 @@ from model_rollback.engine.store import RollbackEntry, SystemEntry
 from model_rollback.errors import NotFound, Unavailable
 from model_rollback.ports import ObjectRef
 from tests.unit.api.objects import MODEL_DEPLOYMENT, ROLLBACK, with_fields
-from tests.unit.core.builders import NOW, at, make_status
+from tests.unit.core.builders import NOW, at, make_status, quarantined
 from tests.unit.engine.api_server import Cluster
 
 SYSTEM = ObjectRef("modelrollback.dev/v1alpha1", "ModelDeployment", "shop", "recommender")
@@ -131,3 +131,24 @@ async def test_what_was_rolled_back_from_is_quarantined_and_verified_no_longer()
     assert [(q.version, q.until) for q in after.quarantined] == [("v12", at(3600))]
     assert [v.safe for v in after.history] == ["Unverified"]
     assert after.last_verified_version == ""
+
+
+@pytest.mark.parametrize("wrote", [True, False], ids=["it wrote", "it wrote nothing"])
+async def test_a_rollback_that_wrote_nothing_leaves_no_version_in_quarantine(wrote):
+    """As when another version comes between the quarantine and the first patch."""
+    others = quarantined("v11")
+    cluster, system = stored(STATUS.model_copy(update={"active_rollback": NAME, "quarantined": (others,)}))
+    superseded = rollback(fromDigest=STATUS.current_digest)
+    first_write = {"first_write_at": at(5)} if wrote else {}
+    superseded.status = superseded.status.model_copy(
+        update={
+            "result": "Superseded",
+            "timeline": superseded.status.timeline.model_copy(update=first_write),
+        }
+    )
+    await lock.quarantine(cluster, system, NAME, "v13", STATUS.current_digest, until=at(3600))
+
+    freed = await lock.release(cluster, system, superseded, finished_at=NOW)
+
+    assert freed is not wrote
+    assert [q.version for q in written(cluster).quarantined] == (["v13", "v11"] if wrote else ["v11"])

@@ -128,6 +128,21 @@ async def test_five_rebuilds_are_enough():
     assert (made.outcome, made.reason, played.objects.writes) == (Outcome.FAILED, Reason.CONFLICT, [])
 
 
+async def test_a_write_whose_answer_was_lost_is_recorded_although_somebody_has_deployed_over_it():
+    objects = KeptObjects(deployment())
+    played = Played(objects)
+    await played.move()
+    objects.lost = Unavailable("time-out")
+    await played.move()
+    put(OTHER["image"])(objects)
+
+    recorded, said = await played.move(), await played.move()
+
+    assert list(recorded.changes) == ["written_at"]
+    assert said.outcome is Outcome.SUPERSEDED
+    assert objects.writes == ["patch Deployment"]
+
+
 async def test_a_third_version_between_read_and_write_is_left_alone():
     played = Played(KeptObjects(deployment(), faults=[put(OTHER["image"])]))
     await played.move()
