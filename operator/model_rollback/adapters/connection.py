@@ -76,13 +76,22 @@ class Connection:
     ) -> None:
         self.client = client
         self.client.user_agent = user_agent()
+        self.client.configuration.client_session_kwargs = {
+            # With it, aiohttp would look for a proxy and read ~/.netrc anew for each request, in a thread.
+            "trust_env": False,
+            "request_class": _guarded(self.may_write),
+        }
         self._timeout = aiohttp.ClientTimeout(total=total, sock_connect=connect)
         self._connect = connect
         self._may_write: Callable[[], bool] = lambda: True
 
     def guard(self, may_write: Callable[[], bool]) -> None:
-        """`may_write` is asked before each request that is no read; the answer False raises NotLeading instead."""
+        """`may_write` is asked as each request that is no read is put on its connection; False raises NotLeading."""
         self._may_write = may_write
+
+    def may_write(self) -> bool:
+        """Whether a request that is no read would be sent now."""
+        return self._may_write()
 
     async def close(self) -> None:
         """Closes every connection; what was under way is cut off."""
@@ -189,9 +198,9 @@ class Connection:
                 },
                 auth_settings=_AUTH,
             )
-            if method != "GET" and not self._may_write():
-                raise NotLeading(f"{what}: not sent, because this replica does not lead")
             answer = await self.client.call_api(method, url, whole, body=body, _request_timeout=patience)
+        except NotLeading as error:
+            raise NotLeading(f"{what}: {error}") from None
         except (aiohttp.ClientError, TimeoutError, OSError, ConfigException) as error:
             raise translate_exception(error, what) from error
         response: aiohttp.ClientResponse = answer.response
@@ -201,6 +210,18 @@ class Connection:
             yield response
         finally:
             response.release()
+
+
+def _guarded(may_write: Callable[[], bool]) -> type[aiohttp.ClientRequest]:
+    """Requests that ask when the connection stands: a process that was frozen while it was opened wakes there."""
+
+    class Guarded(aiohttp.ClientRequest):
+        async def send(self, conn: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
+            if self.method != "GET" and not may_write():
+                raise NotLeading("not sent, because this replica does not lead")
+            return await super().send(conn)
+
+    return Guarded
 
 
 async def _refusal(response: aiohttp.ClientResponse, what: str) -> ClusterError:
@@ -263,8 +284,6 @@ async def _configuration(kubeconfig: str | None, context: str | None) -> Any:
     else:
         load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
     configuration.proxy = configuration.proxy or _proxy(configuration.host)
-    # With it, aiohttp would look for a proxy and read ~/.netrc anew for each request, in a thread.
-    configuration.client_session_kwargs = {"trust_env": False}
     return configuration
 
 

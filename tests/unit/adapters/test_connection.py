@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from model_rollback.adapters import connection as module
@@ -64,7 +65,7 @@ async def test_the_proxy_is_looked_up_once(
     connection = await connect(str(path))
     login = await connection.login()
     assert login.proxy_url == used
-    assert connection.client.configuration.client_session_kwargs == {"trust_env": False}
+    assert connection.client.configuration.client_session_kwargs["trust_env"] is False
     await connection.close()
 
 
@@ -122,3 +123,23 @@ async def test_who_does_not_lead_sends_reads_and_nothing_else(tmp_path: Path):
                 await connection.request(method, "/x", what="write x", body={})
         await connection.request("GET", "/x", what="get x")
     assert [head.split()[0] for head in script.heads] == ["PATCH", "GET"]
+
+
+async def test_who_stops_leading_while_a_connection_is_opened_sends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    may_write = True
+    opened = aiohttp.TCPConnector.connect
+
+    async def open_slowly(*args, **kwargs):
+        nonlocal may_write
+        connection = await opened(*args, **kwargs)
+        may_write = False
+        return connection
+
+    monkeypatch.setattr(aiohttp.TCPConnector, "connect", open_slowly)
+    async with scripted(tmp_path, says("200 OK", {})) as (script, connection):
+        connection.guard(lambda: may_write)
+        with pytest.raises(NotLeading, match="patch x: not sent"):
+            await connection.request("PATCH", "/x", what="patch x", body=[])
+    assert script.heads == []
