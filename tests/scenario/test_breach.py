@@ -59,15 +59,10 @@ def test_whoever_looks_finds_the_whole_story(protected: World, audit: Audit) -> 
     assert _is_before_any_write(audit.since(mark, user=protected.actor, resource="deployments"))
     assert protected.get("deployment")["spec"]["replicas"] == 3
 
-    protected.wait_for_event("RollbackSucceeded")
-    wait_until(
-        lambda: protected.kinds_told("RollbackSucceeded"),
-        accept=lambda kinds: kinds == ALL_FOUR,
-        describe="RollbackSucceeded on all four objects",
-    )
-    for reason in ("RollbackStarted", "ComponentReverted"):
-        assert protected.kinds_told(reason) == ALL_FOUR, reason
-    assert protected.kinds_told("TriggerBreached") == {"RollbackPolicy", "ModelDeployment"}
+    for reason in ("RollbackStarted", "ComponentReverted", "RollbackSucceeded"):
+        protected.wait_until_told(reason, *ALL_FOUR)
+    both = {"RollbackPolicy", "ModelDeployment"}
+    assert protected.wait_until_told("TriggerBreached", *both) == both
     assert "v13 → v12" in protected.events("RollbackSucceeded")[0]["note"]
 
     wait_until(

@@ -59,11 +59,7 @@ def _with_restore_nobody_has_to_say_abort(world: World) -> None:
     steps = {s["name"]: s["state"] for s in done["steps"]}
     assert steps == {"revert-model": "Restored", "validate": "Pending", "restore-model": "Succeeded"}
     assert world.image() == systems.image_of("v13")
-    wait_until(
-        lambda: world.kinds_told("RollbackFailed"),
-        accept={"Rollback", "ModelDeployment", "RollbackPolicy", "Deployment"}.__eq__,
-        describe="RollbackFailed on all four objects",
-    )
+    world.wait_until_told("RollbackFailed", "Rollback", "ModelDeployment", "RollbackPolicy", "Deployment")
     assert not world.status().get("quarantined")
 
 
@@ -92,7 +88,7 @@ def test_resume_goes_on_once_what_was_wrong_is_mended(protected: World) -> None:
     done = protected.wait_for_result()
     assert done["status"]["result"] == "Succeeded"
     assert protected.image() == systems.image_of("v12")
-    assert protected.events("RollbackResumed")
+    protected.wait_for_event("RollbackResumed")
 
 
 def test_the_api_server_refuses_what_makes_no_sense(protected: World) -> None:

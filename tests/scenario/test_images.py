@@ -52,7 +52,7 @@ def test_good_bits_come_back_and_other_bits_under_their_tag_are_a_new_version(sh
     status = shop.status()
     assert status["currentVersion"].startswith("v12-")
     assert (status["lastVerifiedVersion"], status["history"][0]["movedFrom"]) == ("v12", "v12")
-    assert shop.kinds_told("MutableReference") == {"ModelDeployment"}
+    assert shop.wait_until_told("MutableReference", "ModelDeployment") == {"ModelDeployment"}
 
     shop.quality(BAD)
     wait_until(shop.image, 60, accept=lambda i: i == by_digest, describe="the good bits to be put back")

@@ -63,7 +63,7 @@ def test_what_a_person_asks_for_is_done_in_turn_or_denied_with_the_reason(protec
     bad = _result(world, "to-the-bad-one")
     assert bad["result"] == "Denied"
     assert "quarantined until" in _complete(bad)
-    assert world.kinds_told("RollbackDenied") >= {"Rollback", "ModelDeployment"}
+    world.wait_until_told("RollbackDenied", "Rollback", "ModelDeployment")
     world.apply(systems.manual("of-nothing", modelDeploymentRef={"name": "nothing"}))
     assert "does not exist" in _complete(_result(world, "of-nothing"))
 

@@ -6,7 +6,6 @@ from tests.scenario import systems
 from tests.scenario.world import BAD, GOOD, World, is_
 from tests.support.audit import Audit
 from tests.support.operator import OperatorProcess, Operators
-from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.cluster
 
@@ -51,10 +50,8 @@ def test_a_right_that_was_taken_away_and_given_back(protected: World, audit: Aud
         assert "nothing is written" in planned["message"]
         assert 'cannot patch resource "deployments"' in planned["message"]
         assert protected.image().endswith(":v13")
-        wait_until(
-            lambda: protected.kinds_told("PreflightRefused"),
-            accept={"Rollback", "ModelDeployment", "RollbackPolicy", "Deployment"}.__eq__,
-            describe="the Event on all four objects",
+        protected.wait_until_told(
+            "PreflightRefused", "Rollback", "ModelDeployment", "RollbackPolicy", "Deployment"
         )
     protected.wait_for_image("v12")
     protected.quality(GOOD)

@@ -24,7 +24,7 @@ def test_observe_and_suspended_write_nothing_and_observe_says_once_what_it_would
     assert "0.62 < 0.90" in condition["message"]
     protected.wait_for_condition("rollbackpolicy", "Breached", is_("True", "ThresholdExceeded"), "resting")
     assert protected.condition("rollbackpolicy", "Armed", "resting")["reason"] == "Suspended"
-    protected.wait_for_event("WouldRollBack")
+    protected.wait_until_told("WouldRollBack", "ModelDeployment", "RollbackPolicy")
     protected.wait_for_ticks(operator, 3)
     operator.kill()
     protected.wait_for_ticks(operators.start(), 3)

@@ -108,7 +108,7 @@ def test_the_data_is_built_anew_before_the_model_goes_back(
         if (e.verb, e.resource, e.code) == ("create", "jobs", 201)
     ]
     assert len(created) == len(_jobs(world)) == 2
-    assert world.kinds_told("ReprocessingStarted") >= {"Rollback", "ModelDeployment", "CronJob"}
+    world.wait_until_told("ReprocessingStarted", "Rollback", "ModelDeployment", "RollbackPolicy", "CronJob")
 
 
 def test_a_job_that_nobody_waits_for_any_more_is_suspended(world: World, operators: Operators) -> None:
@@ -138,7 +138,7 @@ def test_a_job_that_nobody_waits_for_any_more_is_suspended(world: World, operato
     (job,) = _jobs(world)
     assert job["spec"]["suspend"] is True
     assert job["metadata"]["annotations"]["modelrollback.dev/suspended"] == "a person said Abort"
-    assert world.kinds_told("JobSuspended") >= {"Rollback", "ModelDeployment", "CronJob"}
+    world.wait_until_told("JobSuspended", "Rollback", "ModelDeployment", "CronJob")
     wait_until(lambda: not _pods_of(world, job), 60, describe="its pods to end")
     _or_when_its_time_is_up(world)
     _or_when_the_model_deployment_is_deleted(world)

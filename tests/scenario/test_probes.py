@@ -11,7 +11,6 @@ from tests.scenario import systems
 from tests.scenario.world import BAD, GOOD, World, is_
 from tests.support.cluster import Cluster
 from tests.support.operator import Operators
-from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.cluster
 
@@ -191,11 +190,7 @@ def test_what_fails_or_cannot_be_asked_keeps_a_rollback_from_being_called_proved
     write_log(f"oom in {probed.namespace}")
 
     halted = probed.wait_for_rollback("Halted", is_("True", "ValidationFailed"))
-    wait_until(
-        lambda: probed.kinds_told("Escalated"),
-        accept={"Rollback", "ModelDeployment", "RollbackPolicy", "Deployment"}.__eq__,
-        describe="people to be called on all four objects",
-    )
+    probed.wait_until_told("Escalated", "Rollback", "ModelDeployment", "RollbackPolicy", "Deployment")
 
     assert "answers: " in halted["message"]
     assert "serves 'v13', expected 'v12'" in halted["message"]

@@ -55,4 +55,4 @@ def test_a_written_procedure_is_told_and_then_run_as_it_stands(world: World, ope
     assert [s["name"] for s in done["status"]["procedure"]["steps"]] == [s["name"] for s in STEPS]
     (job,) = world.kubectl.json("get", "jobs", namespace=world.namespace)["items"]
     assert job["metadata"]["ownerReferences"][0]["kind"] == "Rollback"
-    assert world.kinds_told("StepNotifies") >= {"Rollback", "Deployment"}
+    world.wait_until_told("StepNotifies", "Rollback", "ModelDeployment", "RollbackPolicy", "Deployment")

@@ -132,10 +132,6 @@ class World:
         items = self.kubectl.json("get", "events.events.k8s.io", namespace=self.namespace)["items"]
         return [e for e in items if e["reason"] == reason]
 
-    def kinds_told(self, reason: str) -> set[str]:
-        """The kinds of the objects on which `kubectl describe` shows an Event of that reason."""
-        return {e["regarding"]["kind"] for e in self.events(reason)}
-
     # --- waiting -----------------------------------------------------------------------------------------------
 
     def wait_for_image(self, version: str, timeout: float = 60) -> None:
@@ -214,6 +210,18 @@ class World:
     def wait_for_event(self, reason: str, timeout: float = 30) -> list[Object]:
         """Events of that reason, once there is one."""
         return wait_until(lambda: self.events(reason), timeout, describe=f"an Event {reason}")
+
+    def wait_until_told(self, reason: str, *kinds: str, timeout: float = 60) -> set[str]:
+        """The kinds of objects on which `kubectl describe` shows an Event of that reason, once all `kinds` are.
+
+        Events are sent beside the work and at a bounded rate: what has happened may be told later.
+        """
+        return wait_until(
+            lambda: {e["regarding"]["kind"] for e in self.events(reason)},
+            timeout,
+            accept=set(kinds).issubset,
+            describe=f"Events {reason} on {', '.join(kinds)}",
+        )
 
     def wait_for_ticks(self, operator: OperatorProcess, count: int, *, groups: int = 1) -> None:
         """Until the operator has evaluated everything `count` times more, counted on its own metrics.

@@ -54,7 +54,7 @@ def test_an_update_of_the_pipeline_loses_rows(stage: World, operators: Operators
         "outputs": "Passed",
     }
     assert len(_jobs(stage)) == 1
-    assert stage.events("ReprocessingStarted")
+    stage.wait_for_event("ReprocessingStarted")
 
 
 def _verified(stage: World) -> str:

@@ -55,7 +55,7 @@ def test_engagement_drops_after_a_deploy(stage: World, operators: Operators) -> 
         "recovered": "Passed",
         "clicks": "Passed",
     }
-    assert stage.events("TriggerBreached")
+    stage.wait_for_event("TriggerBreached")
     _learn(stage, done["metadata"]["name"])
 
 
