@@ -18,6 +18,8 @@ Format = Literal["yaml", "json"]
 
 MAX_SIZE: Final = 256 * 1024
 _MAX_NODES: Final = 100_000
+_MAX_DEPTH: Final = 100
+_TOO_DEEP: Final = f"a document nested deeper than {_MAX_DEPTH} levels is not read"
 _LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -56,11 +58,11 @@ def load(text: Any, form: Format) -> Any:
         raise PathError(f"a document of {len(text)} characters is too large; {MAX_SIZE} are read")
     try:
         if form == "json":
-            return json.loads(text)
+            return _refuse_depth(json.loads(text))
         node = yaml.compose(text, Loader=_LOADER)
         if node is not None:
             _refuse_bombs(node)
-        return yaml.load(text, Loader=_LOADER)  # noqa: S506 - the safe loader, written in C where there is one
+        return _refuse_depth(yaml.load(text, Loader=_LOADER))  # noqa: S506 - the safe loader, written in C where there is one
     except json.JSONDecodeError as error:
         raise PathError(f"not JSON: {error.msg} at line {error.lineno} column {error.colno}") from None
     except yaml.MarkedYAMLError as error:
@@ -72,7 +74,22 @@ def load(text: Any, form: Format) -> Any:
             raise
         raise PathError(f"not one {form} document") from None
     except RecursionError:
-        raise PathError("a document nested that deep is not read") from None
+        raise PathError(_TOO_DEEP) from None
+
+
+def _refuse_depth(document: Any) -> Any:
+    """The document. How deep a parser goes differs between versions of Python; whoever walks it must not fall."""
+    level, depth = [document], 0
+    while level:
+        if depth > _MAX_DEPTH:
+            raise PathError(_TOO_DEEP)
+        inner = [
+            here.values() if isinstance(here, dict) else here
+            for here in level
+            if isinstance(here, dict | list)
+        ]
+        level, depth = [value for values in inner for value in values], depth + 1
+    return document
 
 
 def _refuse_bombs(root: yaml.Node) -> None:

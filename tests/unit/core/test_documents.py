@@ -117,7 +117,9 @@ UNREADABLE = {
     "a bomb": (BOMB, "yaml", "more than 100000 values"),
     "a document in itself": ("&a [*a]", "yaml", "contains itself"),
     "too large": ("#" * 300_000, "yaml", "too large"),
-    "too deep": ("[" * 20_000 + "]" * 20_000, "json", "nested"),
+    "deep for some parsers": ("[" * 20_000 + "]" * 20_000, "json", "nested deeper than 100 levels"),
+    "too deep, JSON": ('{"a":' * 101 + "[]" + "}" * 101, "json", "nested deeper than 100 levels"),
+    "too deep, YAML": ("[" * 102 + "]" * 102, "yaml", "nested deeper than 100 levels"),
     "not JSON": ('{"password": "s3cret",}', "json", "line 1 column"),
     "no text": (7, "yaml", "no text"),
 }
