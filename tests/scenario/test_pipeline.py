@@ -112,7 +112,8 @@ def test_the_data_is_built_anew_before_the_model_goes_back(
 
 
 def test_a_job_that_nobody_waits_for_any_more_is_suspended(world: World, operators: Operators) -> None:
-    """The Job of v12 would run for an hour. A person says Abort, its time is up, its ModelDeployment is deleted."""
+    """The Job of v12 would run for an hour. A person says Abort, its time is up, its Rollback or its ModelDeployment is
+    deleted."""
     _release(world, "v12", **{"sim/run-for": "1h"})
     world.apply(_system())
     operators.start()
@@ -141,6 +142,7 @@ def test_a_job_that_nobody_waits_for_any_more_is_suspended(world: World, operato
     world.wait_until_told("JobSuspended", "Rollback", "ModelDeployment", "CronJob")
     wait_until(lambda: not _pods_of(world, job), 60, describe="its pods to end")
     _or_when_its_time_is_up(world)
+    _or_when_the_rollback_is_deleted(world)
     _or_when_the_model_deployment_is_deleted(world)
 
 
@@ -154,19 +156,45 @@ def _or_when_its_time_is_up(world: World) -> None:
     assert _end_of(world, "late", intent="Abort") == "Aborted"
 
 
-def _or_when_the_model_deployment_is_deleted(world: World) -> None:
+def _or_when_the_rollback_is_deleted(world: World) -> None:
     world.apply(_system(limit="10m"))
-    world.apply(systems.manual("orphan", targetVersion="v12"))
+    _wait_for_its_job(world, "deleted")
+    world.delete("rollback", "deleted")
+    wait_until(world.status, 60, accept=lambda s: not s["activeRollback"], describe="the lock to be cleared")
+    _assert_suspended(world, "deleted", "its Rollback was deleted")
+    (told, *_) = wait_until(
+        lambda: [e for e in world.events("RollbackAborted") if "deleted was deleted" in e["note"]],
+        describe="its end to be told",
+    )
+    assert "Reverted: features. Not touched: model." in told["note"]
 
-    def job() -> Any:
-        return next((j for j in _jobs(world) if _made_by(j) == "orphan"), None)
 
-    wait_until(job, 60, accept=lambda j: j and j["status"].get("active"), describe="a Job of the third")
+def _or_when_the_model_deployment_is_deleted(world: World) -> None:
+    world.apply(_cron_job("v13"))
+    _wait_for_its_job(world, "orphan")
     world.delete("modeldeployment")
     assert _end_of(world, "orphan") == "Aborted"
-    assert job()["spec"]["suspend"] is True
-    why = job()["metadata"]["annotations"]["modelrollback.dev/suspended"]
-    assert why == "the ModelDeployment was deleted"
+    _assert_suspended(world, "orphan", "the ModelDeployment was deleted")
+
+
+def _wait_for_its_job(world: World, rollback: str) -> None:
+    world.apply(systems.manual(rollback, targetVersion="v12"))
+    wait_until(
+        lambda: _job_of(world, rollback),
+        60,
+        accept=lambda j: j and j["status"].get("active"),
+        describe=f"a Job of the Rollback {rollback}",
+    )
+
+
+def _job_of(world: World, rollback: str) -> Any:
+    return next((j for j in _jobs(world) if _made_by(j) == rollback), None)
+
+
+def _assert_suspended(world: World, rollback: str, why: str) -> None:
+    job = _job_of(world, rollback)
+    assert job["spec"]["suspend"] is True
+    assert job["metadata"]["annotations"]["modelrollback.dev/suspended"] == why
 
 
 def _made_by(job: Any) -> str:

@@ -1,5 +1,6 @@
 """Which versions are recorded, and the order in which components go back."""
 
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -131,6 +132,16 @@ def test_a_restart_is_no_new_version_and_each_version_says_who_made_it(
         describe="the image that was set by hand to be recorded",
     )
     assert [a["manager"] for a in latest["changedBy"]][:2] == ["kubectl-set", "argocd-controller"]
+
+    editor = f"sed -i s,{systems.image_of('v15')},{systems.image_of('v15')}-hotfix,"
+    person = replace(protected.kubectl, environment={**protected.kubectl.environment, "KUBE_EDITOR": editor})
+    person("edit", "deployment", "recommender", namespace=protected.namespace)
+    edited = wait_until(
+        lambda: protected.status()["history"][0],
+        accept=lambda v: v["version"] != latest["version"],
+        describe="the image that was edited to be recorded",
+    )
+    assert edited["changedBy"][0]["manager"] == "kubectl-edit"
 
     _upgrade(helm, tmp_path, systems.deployment("v16"), protected.namespace)
     protected.wait_for_record("v16")
