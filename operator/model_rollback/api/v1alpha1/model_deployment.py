@@ -157,6 +157,13 @@ class ModelDeployment(StatusModel):
                 description="Whether it is whole and watched",
             ),
             Column("AGE", ".metadata.creationTimestamp", type="date"),
+            Column("ACTIVE", ".status.activeRollback", description="The Rollback at work", priority=1),
+            Column(
+                "STATE",
+                '.status.conditions[?(@.type=="Ready")].message',
+                description="What there is to say of READY",
+                priority=1,
+            ),
         ),
     )
 

@@ -176,6 +176,19 @@ class Rollback(StatusModel):
             Column("STEP", ".status.currentStep", description="The running step, or where it halted"),
             Column("RESULT", ".status.result"),
             Column("AGE", ".metadata.creationTimestamp", type="date"),
+            Column("WHY", ".spec.reason", description="Why it was started", priority=1),
+            Column(
+                "HALTED",
+                '.status.conditions[?(@.type=="Halted")].message',
+                description="Why it waits for a person, and what is half done",
+                priority=1,
+            ),
+            Column(
+                "ENDED",
+                '.status.conditions[?(@.type=="Complete")].message',
+                description="How it ended, in words",
+                priority=1,
+            ),
         ),
     )
     cel_rules: ClassVar[tuple[CelRule, ...]] = (

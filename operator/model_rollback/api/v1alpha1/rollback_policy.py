@@ -249,6 +249,18 @@ class RollbackPolicy(StatusModel):
             Column("BREACHED", '.status.conditions[?(@.type=="Breached")].status'),
             Column("LAST-ROLLBACK", ".status.lastRollback.result"),
             Column("AGE", ".metadata.creationTimestamp", type="date"),
+            Column(
+                "GATE",
+                '.status.conditions[?(@.type=="Armed")].message',
+                description="What a breach would lead to now",
+                priority=1,
+            ),
+            Column(
+                "TRIGGERS",
+                '.status.conditions[?(@.type=="Breached")].message',
+                description="What is measured",
+                priority=1,
+            ),
         ),
     )
 
