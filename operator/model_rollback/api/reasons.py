@@ -16,6 +16,7 @@ class Reason(StrEnum):
     METRICS_AVAILABLE = "MetricsAvailable"
     THRESHOLD_EXCEEDED = "ThresholdExceeded"
     ALL_HEALTHY = "AllHealthy"
+    NOT_JUDGED = "NotJudged"
 
     # Gates: why a breach would start no Rollback now; reason of `Armed=False`
     ARMED = "Armed"

@@ -20,6 +20,7 @@ from model_rollback.core.triggers import TriggerMemory, is_open, max_hold
 _EVIDENCE_SAMPLES = 20
 _EVIDENCE_NOTES = 10
 _JUDGED = frozenset({"Healthy", "Pending", "Breached"})
+_UNSEEN = frozenset({"Error", "NoData", "Stale"})
 
 Say = Callable[[str, bool | None, Reason, str], Condition]
 
@@ -235,7 +236,7 @@ def _metrics_available(
     """
     unknown = {n for n, m in o.triggers.items() if m.measurement is not None and m.measurement.blind}
     alone = {n for n, m in o.triggers.items() if m.measurement is not None and m.measurement.unrivalled}
-    blind = [t for t in triggers if t.state in ("Error", "NoData", "Stale") and t.name not in alone]
+    blind = [t for t in triggers if t.state in _UNSEEN and t.name not in alone]
     blind += [t for t in triggers if t.state in ("LowTraffic", "Settling") and t.name in unknown]
     if blind:
         first = next((t for t in blind if t.state == "Error"), blind[0])
@@ -265,7 +266,9 @@ def _breached_condition(
     if not breached:
         held = [t for t in triggers if is_open(t)]
         if held:
-            reason = Reason.WOULD_ROLL_BACK if would else Reason.METRICS_UNAVAILABLE
+            unseen = held[0].state in _UNSEEN
+            reason = Reason.METRICS_UNAVAILABLE if unseen else Reason.NOT_JUDGED
+            reason = Reason.WOULD_ROLL_BACK if would else reason
             why = f"{held[0].state}, {held[0].message}"
             return say("Breached", None, reason, f"{held[0].name} is not judged now: {why}")
         unjudged = "; ".join(

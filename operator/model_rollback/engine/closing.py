@@ -19,10 +19,12 @@ from model_rollback.errors import ClusterError
 log = structlog.get_logger(__name__)
 
 
-def from_to(rollback: RollbackEntry) -> str:
-    """`v13 → v12`, as far as that is known."""
-    to = rollback.status.to_version or rollback.spec.target_version or "?"
-    return f"{rollback.from_version or '?'} → {to}"
+def with_way(rollback: RollbackEntry, message: str) -> str:
+    """`v13 → v12: message`; what is not known of the way, as before a plan, is left out."""
+    start, target = rollback.from_version, rollback.status.to_version or rollback.spec.target_version
+    if start and target:
+        return f"{start} → {target}: {message}"
+    return f"to {target}: {message}" if target else message
 
 
 def tell_result(world: World, rollback: RollbackEntry, concerned: Sequence[Mapping[str, Any]]) -> None:
@@ -31,7 +33,7 @@ def tell_result(world: World, rollback: RollbackEntry, concerned: Sequence[Mappi
     if result == "" or complete is None:
         return
     telemetry.ROLLBACKS.labels(result).inc()
-    world.announcer.tell(OUTCOMES[result].reason, f"{from_to(rollback)}: {complete.message}", concerned)
+    world.announcer.tell(OUTCOMES[result].reason, with_way(rollback, complete.message), concerned)
 
 
 async def close(
@@ -42,7 +44,7 @@ async def close(
         return
 
     def unless_finished(status: RollbackStatus) -> RollbackStatus:
-        return status if phase_of(status) is Phase.FINISHED else change(status)
+        return status if phase_of(status) is Phase.FINISHED else rollback.observed(change)(status)
 
     try:
         await write_status(world.objects, rollback, unless_finished)

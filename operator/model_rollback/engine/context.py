@@ -204,7 +204,7 @@ class Context:
 
     async def write(self, change: machine.Change) -> None:
         """Writes the Rollback's status; raises ClusterError."""
-        await write_status(self.world.objects, self.rollback, change)
+        await write_status(self.world.objects, self.rollback, self.rollback.observed(change))
 
     async def supersede(self, message: str) -> None:
         """Ends: somebody deployed another version."""

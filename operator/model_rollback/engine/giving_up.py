@@ -26,7 +26,7 @@ async def give_up(c: Context, step: Step, broken: str) -> None:
         if following.steps:
             await _go_on(c, following, broken)
             return
-        broken = f"{broken}. {following.why}"
+        broken = f"{broken}; {following.why}"
     elif mode == "Escalate":
         c.tell(Reason.ESCALATED, f"{c.status.to_version} did not pass: {broken}", components=c.reverted)
     await c.halt(step.name, Reason.VALIDATION_FAILED, broken)

@@ -145,7 +145,8 @@ class Requests:
         said, at = f"{held_by} is at work: this one waits until it is finished", self._world.clock.now()
         first = rollback.ref.name not in self._waiting.setdefault(key, {})
         self._waiting[key][rollback.ref.name] = rollback
-        await write_status(self._world.objects, rollback, lambda s: machine.waits(s, said, at=at))
+        waits = rollback.observed(lambda s: machine.waits(s, said, at=at))
+        await write_status(self._world.objects, rollback, waits)
         if first:
             self._world.announcer.tell(
                 Reason.ROLLBACK_IN_PROGRESS, said, [rollback.regarding, system.regarding]
@@ -180,7 +181,7 @@ class Requests:
             refused = heeded.refused
             return heeded.status
 
-        await write_status(self._world.objects, rollback, heed)
+        await write_status(self._world.objects, rollback, rollback.observed(heed))
         concerned = [rollback.regarding, system.regarding]
         if refused:
             self._world.announcer.tell(Reason.INTENT_REFUSED, f"{spec.intent}: {refused}", concerned)
@@ -192,7 +193,7 @@ class Requests:
         await write_status(
             self._world.objects,
             rollback,
-            lambda s: machine.refuse(s, spec.intent, spec.intent_at, why, at=at),
+            rollback.observed(lambda s: machine.refuse(s, spec.intent, spec.intent_at, why, at=at)),
         )
         concerned = [rollback.regarding, *([system.regarding] if system is not None else [])]
         self._world.announcer.tell(Reason.INTENT_REFUSED, f"{spec.intent}: {why}", concerned)

@@ -19,7 +19,7 @@ from model_rollback.api.v1alpha1 import RollbackStatus
 from model_rollback.core import machine
 from model_rollback.core.machine import Phase, phase_of
 from model_rollback.engine import lock, planning
-from model_rollback.engine.closing import from_to, tell_result
+from model_rollback.engine.closing import tell_result, with_way
 from model_rollback.engine.context import Context, Pause, World
 from model_rollback.engine.preflight import Preflight
 from model_rollback.engine.reverting import Reverting
@@ -174,7 +174,7 @@ class RollbackRun:
             await self._abandon(made.abandoned)
         else:
             await c.write(lambda s: machine.planned(s, made.fields, at=c.now()))
-            words = f"{from_to(self.rollback)}: {c.rollback.spec.reason}"
+            words = with_way(c.rollback, c.rollback.spec.reason)
             c.tell(Reason.ROLLBACK_STARTED, words, components=c.reverted)
             c.remember(made.kept)
 

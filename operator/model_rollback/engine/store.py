@@ -6,7 +6,7 @@ itself only.
 
 import asyncio
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -230,6 +230,11 @@ class RollbackEntry(Held[RollbackStatus]):
     def to_digest(self) -> str:
         """The identity of the version that was put back last; empty before the plan."""
         return next((t.digest for t in self.status.targets if t.version == self.status.to_version), "")
+
+    def observed(self, change: Callable[[RollbackStatus], RollbackStatus]) -> Callable[..., RollbackStatus]:
+        """`change`, on a status that says which generation of the spec it was decided on."""
+        seen = {"observed_generation": self.generation}
+        return lambda status: change(status.model_copy(update=seen))
 
     def adopt_spec(self, body: Object) -> None:
         """The API server has checked it; a Rollback of another version of the API raises ValidationError."""

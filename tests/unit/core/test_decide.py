@@ -30,6 +30,7 @@ PENDING = TriggerMemory("Pending", NOW, NOW, "0.81", "0.81 < 0.90, for 15s of 1m
 UNMEASURED = TriggerMemory("NoData", NOW, NOW, message="the query returns no series", measurement=NO_DATA)
 FAILING = TriggerMemory("Error", NOW, NOW, message="could not measure (timeout): no answer")
 BLIND_BREACH = breached(state="NoData", value="", message="the query returns no series")
+SETTLING_BREACH = breached(state="Settling", message="r1 is at work; measured, not judged: 0.81 < 0.90")
 MEMORIES = {
     "new": None,
     "healthy": healthy(),
@@ -38,6 +39,7 @@ MEMORIES = {
     "unmeasured": UNMEASURED,
     "failing": FAILING,
     "breached and unmeasured": BLIND_BREACH,
+    "breached and settling": SETTLING_BREACH,
 }
 
 
@@ -100,6 +102,7 @@ CONDITIONS = {
     "unmeasured": (("False", "MetricsUnavailable"), ("False", "AllHealthy")),
     "failing": (("False", "MetricsUnavailable"), ("False", "AllHealthy")),
     "breached and unmeasured": (("False", "MetricsUnavailable"), ("Unknown", "MetricsUnavailable")),
+    "breached and settling": (("True", "MetricsAvailable"), ("Unknown", "NotJudged")),
 }
 
 

@@ -232,6 +232,17 @@ def test_a_failed_validation_says_so_in_its_own_condition():
     assert said(status, "Reverted") == ("True", "ComponentReverted")
 
 
+def test_while_it_is_proved_its_condition_says_what_it_waits_for():
+    status = begun(validating(), "validate")
+
+    found = find_condition(status.conditions, "Validated")
+    assert found is not None
+    assert (found.status, found.reason) == ("False", "Running")
+    assert (
+        found.message == "settles until 10:01:00 UTC, then these must pass for 5m: ready, recovered-accuracy"
+    )
+
+
 def test_resume_repeats_the_step_with_a_fresh_clock_and_forgets_the_probes():
     status = machine.probed(validating(), passing_since=NOW)
     status = machine.resume(halted_at(status, "validate"), at=at(900))

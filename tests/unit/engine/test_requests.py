@@ -62,6 +62,16 @@ async def test_the_next_one_has_its_turn_when_the_lock_is_free():
     assert following.name == "by-hand"
 
 
+async def test_what_waits_says_which_of_its_generations_was_seen():
+    asked = manual("by-hand")
+    asked["metadata"]["generation"] = 3
+    requests = await waiting(asked)
+
+    status = requests._waiting[KEY]["by-hand"].status
+
+    assert (status.observed_generation, status.conditions[0].observed_generation) == (3, 3)
+
+
 async def test_a_deleted_one_waits_no_longer_and_its_namesake_elsewhere_still_does():
     requests = await waiting(manual("by-hand"))
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from model_rollback.api.reasons import Reason
+from model_rollback.api.types import format_duration
 from model_rollback.api.v1alpha1.artifacts import PlannedArtifact
 from model_rollback.api.v1alpha1.rollback_record import PlannedTarget, RollbackStatus, Step
 from model_rollback.core.machine.table import WORK, Cause, Phase, move, phase_of
@@ -101,6 +102,10 @@ def change_step(status: RollbackStatus, name: str, *, at: datetime, **changes: A
         if written_at is not None and updated.timeline.first_write_at is None:
             timeline = updated.timeline.model_copy(update={"first_write_at": written_at})
             updated = updated.model_copy(update={"timeline": timeline})
+        if changes.get("state") == "Running" and any(
+            s.name == name and s.action == "Validate" for s in steps
+        ):
+            updated = say(updated, "Validated", False, Reason.RUNNING, _what_proves_it(updated, at), at)
         if phase_of(status) is Phase.REVERTING and phase_of(updated) is Phase.VALIDATING:
             timeline = updated.timeline.model_copy(update={"reverted_at": at})
             updated = updated.model_copy(update={"timeline": timeline})
@@ -109,6 +114,16 @@ def change_step(status: RollbackStatus, name: str, *, at: datetime, **changes: A
         return update(updated)
 
     return move(status, Cause.STEP_CHANGED, change)
+
+
+def _what_proves_it(status: RollbackStatus, began: datetime) -> str:
+    """What validation waits for from now on, in words."""
+    procedure = status.procedure
+    if procedure is None:
+        return ""
+    settles = f"settles until {began + procedure.settle:%H:%M:%S} UTC, then " if procedure.settle else ""
+    names = ", ".join(p.name for p in procedure.probes)
+    return f"{settles}these must pass for {format_duration(procedure.duration)}: {names}"
 
 
 def _all_skipped(status: RollbackStatus) -> bool:
