@@ -7,6 +7,7 @@ import structlog
 
 from model_rollback import telemetry
 from model_rollback.api.conditions import find_condition
+from model_rollback.api.reasons import Reason
 from model_rollback.api.v1alpha1 import RollbackStatus
 from model_rollback.core import machine
 from model_rollback.core.machine import Phase, phase_of
@@ -34,6 +35,12 @@ def tell_result(world: World, rollback: RollbackEntry, concerned: Sequence[Mappi
         return
     telemetry.ROLLBACKS.labels(result).inc()
     world.announcer.tell(OUTCOMES[result].reason, with_way(rollback, complete.message), concerned)
+
+
+def tell_freed(world: World, rollback: RollbackEntry, concerned: Sequence[Mapping[str, Any]]) -> None:
+    """The Event that nothing was rolled back from after all, so that nothing is kept out for it."""
+    words = f"{rollback.from_version} was not rolled back from: nothing was written"
+    world.announcer.tell(Reason.QUARANTINE_RELEASED, words, concerned)
 
 
 async def close(

@@ -1,6 +1,7 @@
 """Starts Rollbacks and keeps one task for each active one, whoever started it and whatever crashed in between."""
 
 import asyncio
+import contextlib
 from datetime import datetime, timedelta
 
 import structlog
@@ -14,7 +15,7 @@ from model_rollback.core.decide import Start
 from model_rollback.core.machine import Phase, abandon, half
 from model_rollback.core.plan import rollback_name
 from model_rollback.engine import lock
-from model_rollback.engine.closing import close
+from model_rollback.engine.closing import close, tell_freed
 from model_rollback.engine.context import World
 from model_rollback.engine.run import RollbackRun, asked_to_wait
 from model_rollback.engine.store import Key, PolicyEntry, RollbackEntry, SystemEntry
@@ -253,25 +254,33 @@ class Executor:
             return None
 
     async def _let_go(self, system: SystemEntry, run: RollbackRun) -> None:
-        """The Rollback object, or the ModelDeployment, was deleted while it ran."""
-        now = self._world.clock.now()
+        """The Rollback object, or the ModelDeployment, was deleted while it ran: nobody else would clear the lock."""
         await self._stop_jobs(run, "its Rollback was deleted")
+        while not await self._is_let_go(system, run):
+            await self._world.clock.sleep_until(self._world.clock.now() + _RETRY)
+
+    async def _is_let_go(self, system: SystemEntry, run: RollbackRun) -> bool:
+        """Clears the lock and says so. False: the API server did not let it be written."""
+        now = self._world.clock.now()
         try:
             policy = self._world.store.policy_of(run.rollback)
             if policy is not None:
-                await lock.close_policy(
-                    self._world.objects, policy, run.rollback, episode=system.status.episode, finished_at=now
-                )
-            await lock.release(self._world.objects, system, run.rollback, finished_at=now)
-            self._world.announcer.tell(
-                Reason.ROLLBACK_ABORTED,
-                f"{run.name} was deleted while it ran. {half(run.rollback.status)}",
-                [system.regarding, *([policy.regarding] if policy is not None else [])],
-            )
+                episode = system.status.episode
+                with contextlib.suppress(NotFound):
+                    await lock.close_policy(
+                        self._world.objects, policy, run.rollback, episode=episode, finished_at=now
+                    )
+            concerned = [system.regarding, *([policy.regarding] if policy is not None else [])]
+            if await lock.release(self._world.objects, system, run.rollback, finished_at=now):
+                tell_freed(self._world, run.rollback, concerned)
+            said = f"{run.name} was deleted while it ran. {half(run.rollback.status)}"
+            self._world.announcer.tell(Reason.ROLLBACK_ABORTED, said, concerned)
         except NotFound:
             await self._abandon(run.rollback, "The ModelDeployment was deleted.")
         except ClusterError as error:
-            log.warning("lock could not be cleared", modeldeployment=str(system.ref), error=str(error))
+            log.warning("lock could not be cleared yet", modeldeployment=str(system.ref), error=str(error))
+            return False
+        return True
 
     async def _abandon(self, rollback: RollbackEntry, said: str) -> None:
         """Ends the record of a Rollback that nobody can move any more."""

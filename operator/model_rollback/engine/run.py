@@ -19,7 +19,7 @@ from model_rollback.api.v1alpha1 import RollbackStatus
 from model_rollback.core import machine
 from model_rollback.core.machine import Phase, phase_of
 from model_rollback.engine import lock, planning
-from model_rollback.engine.closing import tell_result, with_way
+from model_rollback.engine.closing import tell_freed, tell_result, with_way
 from model_rollback.engine.context import Context, Pause, World
 from model_rollback.engine.preflight import Preflight
 from model_rollback.engine.reverting import Reverting
@@ -269,8 +269,7 @@ class RollbackRun:
             await c.world.look_at_targets(c.system.key)
             with contextlib.suppress(NotFound):
                 if await lock.release(c.world.objects, c.system, c.rollback, finished_at=finished_at):
-                    words = f"{c.rollback.from_version} was not rolled back from: nothing was written"
-                    c.tell(Reason.QUARANTINE_RELEASED, words)
+                    tell_freed(c.world, c.rollback, c.concerned(()))
         except ClusterError as error:
             log.warning("lock could not be cleared yet", rollback=self.name, error=str(error))
             await self._leave_alone(error)
