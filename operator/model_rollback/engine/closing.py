@@ -1,6 +1,7 @@
 """How the end of a Rollback is told, and how a record is ended that no run will end."""
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -15,9 +16,11 @@ from model_rollback.core.outcome import OUTCOMES
 from model_rollback.engine.context import World
 from model_rollback.engine.held import write_status
 from model_rollback.engine.store import RollbackEntry
-from model_rollback.errors import ClusterError
+from model_rollback.errors import ClusterError, Unavailable
 
 log = structlog.get_logger(__name__)
+
+_RETRY = timedelta(seconds=5)
 
 
 def with_way(rollback: RollbackEntry, message: str) -> str:
@@ -46,16 +49,23 @@ def tell_freed(world: World, rollback: RollbackEntry, concerned: Sequence[Mappin
 async def close(
     world: World, rollback: RollbackEntry, change: machine.Change, concerned: Sequence[Mapping[str, Any]]
 ) -> None:
-    """Ends the record of a Rollback that no run moves, unless it is finished; told on it and on `concerned`."""
+    """Ends the record of a Rollback that no run moves, unless it is finished; told on it and on `concerned`.
+
+    Tried until the API server answers: nobody else would end it before the next start.
+    """
     if phase_of(rollback.status) is Phase.FINISHED:
         return
 
     def unless_finished(status: RollbackStatus) -> RollbackStatus:
         return status if phase_of(status) is Phase.FINISHED else rollback.observed(change)(status)
 
-    try:
-        await write_status(world.objects, rollback, unless_finished)
-    except ClusterError as error:
-        log.warning("record not closed", rollback=rollback.ref.name, error=str(error))
-        return
+    while True:
+        try:
+            await write_status(world.objects, rollback, unless_finished)
+            break
+        except ClusterError as error:
+            log.warning("record not closed", rollback=rollback.ref.name, error=str(error))
+            if not isinstance(error, Unavailable):
+                return
+        await world.clock.sleep_until(world.clock.now() + _RETRY)
     tell_result(world, rollback, [rollback.regarding, *concerned])
