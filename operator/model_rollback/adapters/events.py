@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import time
 import uuid
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -24,6 +25,9 @@ API_VERSION: Final = "events.k8s.io/v1"
 SERIES_WINDOW: Final = timedelta(minutes=6)
 """Repeats within this long of the last one are counted on the same Event (client-go's window)."""
 
+GRACE: Final = 0.25
+"""Seconds by which an Event follows what it tells of: a rollback shall not wait for its own Events."""
+
 NOTE_LIMIT: Final = 1024
 _SERIES_LIMIT: Final = 4096
 _ATTEMPTS: Final = 3
@@ -43,6 +47,7 @@ class _Series:
 class _Queued:
     notice: Notice
     at: datetime
+    since: float
 
 
 class EventRecorder:
@@ -77,7 +82,7 @@ class EventRecorder:
     def publish(self, notice: Notice) -> None:
         """See `ports.Recorder`. Never raises; a full queue drops the newest and says so."""
         try:
-            self._queue.put_nowait(_Queued(notice, self._clock.now()))
+            self._queue.put_nowait(_Queued(notice, self._clock.now(), time.monotonic()))
             self._unsent += 1
         except asyncio.QueueFull:
             self._drop("queue_full", notice, "the queue is full")
@@ -87,6 +92,7 @@ class EventRecorder:
         while True:
             queued = await self._queue.get()
             try:
+                await asyncio.sleep(max(0.0, queued.since + GRACE - time.monotonic()))
                 await self._tokens.take()
                 await self._send(queued)
             except Exception as error:  # noqa: BLE001 - an Event must never end the worker

@@ -56,10 +56,13 @@ class Held(Generic[S]):
                 self.status_type(),
                 f"its status cannot be read by this version: {error}"[:500],
             )
+        known = (self.uid, self.generation, self.unreadable)
         self.resource_version, self.uid = version, metadata.get("uid", "")
         self.generation = metadata.get("generation", 0)
         self.status, self.unreadable = status, unreadable
-        self.adopt_spec(body)
+        # The API server counts every change of a spec; a status write of ours brings the same one back.
+        if not self.generation or known != (self.uid, self.generation, unreadable):
+            self.adopt_spec(body)
         return True
 
     def adopt_spec(self, body: Object) -> None:

@@ -95,6 +95,8 @@ class Requests:
         if rollback.status.result and not _asked(rollback):
             return
         key = (rollback.ref.namespace, rollback.spec.model_deployment_ref.name)
+        if self._attendant.is_starting(key):
+            return
         try:
             ref = ObjectRef(rollback.ref.api_version, "ModelDeployment", *key)
             system = self._world.introduce_system(await self._world.objects.get(ref))

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter
 
 from model_rollback.adapters.connection import Connection
-from model_rollback.adapters.events import NOTE_LIMIT, EventRecorder, event_body, fit
+from model_rollback.adapters.events import GRACE, NOTE_LIMIT, EventRecorder, event_body, fit
 from model_rollback.api.reasons import Reason
 from model_rollback.ports import Notice
 from tests.unit.adapters.apiserver import Script, Step, reset, says, scripted, silence, status
@@ -82,6 +83,17 @@ async def test_repeats_within_minutes_are_counted_on_the_first(tmp_path: Path):
             it.recorder.publish(notice(f"accuracy {value} is below 0.9"))
         await it.recorder.drain(10)
         assert it.writes == ["POST", "PATCH", "PATCH"]
+
+
+async def test_events_follow_what_they_tell_of_and_wait_for_that_together(tmp_path: Path):
+    async with recording(tmp_path, CREATED, CREATED, CREATED) as it:
+        began = time.monotonic()
+        for word in ("one", "two", "three"):
+            it.recorder.publish(notice(f"component {word} reverted"))
+        await asyncio.sleep(GRACE / 2)
+        assert it.writes == [] or time.monotonic() - began >= GRACE
+        await it.recorder.drain(10)
+        assert it.writes == ["POST", "POST", "POST"]
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def body(name, query, version="1"):
             "namespace": "shop",
             "uid": name,
             "resourceVersion": version,
-            "generation": 1,
+            "generation": int(version),
         },
         "spec": {"modelDeploymentRef": {"name": name}, "triggers": [trigger]},
     }

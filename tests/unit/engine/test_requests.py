@@ -80,3 +80,11 @@ async def test_a_deleted_one_waits_no_longer_and_its_namesake_elsewhere_still_do
 
     requests.gone(manual("by-hand"))
     assert requests.next_of(KEY, free()) is None
+
+
+async def test_a_rollback_that_is_being_started_is_left_to_its_starter():
+    attendant: Any = SimpleNamespace(is_starting=lambda key: key == KEY)
+
+    world: Any = SimpleNamespace(objects=Cluster(), clock=SimpleNamespace(now=lambda: NOW))
+
+    await Requests(world, attendant).look(manual("by-hand"))
