@@ -8,12 +8,13 @@ is rolled out behind the patch, so a Rollback that was measured stands still. Ev
 With one armed policy each trial has a system of its own: while one breaches, the policy of the next one is created and
 armed, which costs one status write at the same tick.
 
-What a storm can reach: a raw patch is one request, and a rollback needs seven writes before and with its patch that
-may not be saved, because each of them is what the next process goes on from (the lock, the Rollback, the bad version's
-values, the plan, the dry run, "Running" with `before` and `after`, the patch), besides the breach in the policy's
-status and the quarantine. So nine writes are the floor, and a share of the raw patch rate above 1/9 = 11 % cannot be
-had by any operator that records first, if all writes cost the same; those of custom resources cost the API server more
-(validation by schema and CEL). The table therefore shows how many requests a rollback cost as well.
+What a storm can reach: a raw patch is one request, and a rollback needs writes before and with its patch that may not
+be saved, because each of them is what the next process goes on from (the lock, the Rollback, the bad version's values,
+the plan with "Running" and `before` and `after`, the patch), besides the dry run, the quarantine, and the breach in the
+policy's status. So eight are the floor, and a share of the raw patch rate above 1/8 = 12 % cannot be had by an operator
+that records first, if all writes cost the same; status writes of custom resources cost the API server two to four raw
+patches (ADR 0013). The table therefore shows how many requests a rollback cost as well. The audit log has the bodies of
+raw patches as it has those of all other writes.
 """
 
 import os

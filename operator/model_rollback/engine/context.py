@@ -21,7 +21,7 @@ from model_rollback.engine.announcer import Announcer
 from model_rollback.engine.held import named, write_status
 from model_rollback.engine.jobs import JobRunner
 from model_rollback.engine.slots import Slots
-from model_rollback.engine.steps import StepRunner
+from model_rollback.engine.steps import Seen, StepRunner
 from model_rollback.engine.store import Key, PolicyEntry, RollbackEntry, Store, SystemEntry
 from model_rollback.engine.targets import ref_of
 from model_rollback.errors import NotFound
@@ -68,13 +68,30 @@ class Context:
         self.system = system
         self.rollback = rollback
         self._values: dict[str, Values] = {}
-        self._seen: dict[str, Object] = {}
+        self._seen = Seen()
+        self._draft: machine.Change | None = None
+        self._drafted: tuple[RollbackStatus, RollbackStatus] | None = None
         self._epoch = world.epoch()
 
     @property
     def status(self) -> RollbackStatus:
-        """As last written."""
-        return self.rollback.status
+        """As last written, with what is drafted on top."""
+        written = self.rollback.status
+        if self._draft is None:
+            return written
+        if self._drafted is None or self._drafted[0] is not written:
+            self._drafted = (written, self._draft(written))
+        return self._drafted[1]
+
+    def draft(self, change: machine.Change) -> None:
+        """`change` is made together with the next write, in one; until then this process alone knows of it.
+
+        It must leave a status as it is that has it already: a watch may tell of the write before its answer does.
+        """
+        self._draft, self._drafted = change, None
+
+    def _forget_draft(self) -> None:
+        self._draft = self._drafted = None
 
     @property
     def procedure(self) -> Procedure:
@@ -82,6 +99,16 @@ class Context:
         if self.status.procedure is None:
             raise RuntimeError(f"{self.rollback.ref} has no procedure while {phase_of(self.status)}")
         return self.status.procedure
+
+    @property
+    def from_version(self) -> str:
+        """What runs before it: as planned, else as asked for."""
+        return self.status.from_version or self.rollback.from_version
+
+    @property
+    def from_digest(self) -> str:
+        """The identity of `from_version`."""
+        return self.status.from_digest or self.rollback.from_digest
 
     @property
     def policy(self) -> PolicyEntry | None:
@@ -134,8 +161,9 @@ class Context:
         )
 
     def look_anew(self) -> None:
-        """Time has passed: what was seen of the targets is not gone by any more."""
+        """Time has passed: what was seen of the targets, and what was drafted from it, is not gone by any more."""
         self._seen.clear()
+        self._forget_draft()
 
     @property
     def job_runner(self) -> JobRunner:
@@ -203,8 +231,11 @@ class Context:
         return self._values[revision]
 
     async def write(self, change: machine.Change) -> None:
-        """Writes the Rollback's status; raises ClusterError."""
-        await write_status(self.world.objects, self.rollback, self.rollback.observed(change))
+        """Writes the Rollback's status, and with it what is drafted; raises ClusterError."""
+        draft = self._draft
+        whole = change if draft is None else lambda status: change(draft(status))
+        await write_status(self.world.objects, self.rollback, self.rollback.observed(whole))
+        self._forget_draft()
 
     async def supersede(self, message: str) -> None:
         """Ends: somebody deployed another version."""

@@ -77,7 +77,7 @@ class Reverting:
 
     async def _keep_out(self) -> None:
         c = self._c
-        await c.quarantine(c.rollback.from_version, c.rollback.from_digest)
+        await c.quarantine(c.from_version, c.from_digest)
         for target in machine.tried(c.status)[:-1]:
             await c.quarantine(target.version, target.digest)
 

@@ -21,7 +21,7 @@ from model_rollback.core.machine import Phase, phase_of
 from model_rollback.engine import lock, planning
 from model_rollback.engine.closing import tell_freed, tell_result, with_way
 from model_rollback.engine.context import Context, Pause, World
-from model_rollback.engine.preflight import Preflight
+from model_rollback.engine.preflight import Obstacle, Preflight
 from model_rollback.engine.reverting import Reverting
 from model_rollback.engine.stopping import stop_jobs
 from model_rollback.engine.store import RollbackEntry, SystemEntry
@@ -53,6 +53,7 @@ class RollbackRun:
         self.woken = asyncio.Event()
         self._vanished = False
         self._overtaken = False
+        self._at_once = True
         self.due: datetime | None = world.clock.now()
 
     @property
@@ -148,8 +149,7 @@ class RollbackRun:
             return None
         match phase:
             case Phase.REQUESTED:
-                await self._plan()
-                return None
+                return await self._plan()
             case Phase.PREFLIGHT:
                 return await self._preflight()
             case Phase.REVERTING:
@@ -161,7 +161,7 @@ class RollbackRun:
             case Phase.HALTED | Phase.FINISHED:
                 return Pause()
 
-    async def _plan(self) -> None:
+    async def _plan(self) -> Pause | None:
         c = self._c
         policy = await c.find_policy()
         made = await planning.make(c.world.objects, c.step_runner, c.system, c.rollback, policy, now=c.now())
@@ -173,20 +173,51 @@ class RollbackRun:
         elif made.abandoned:
             await self._abandon(made.abandoned)
         else:
-            await c.write(lambda s: machine.planned(s, made.fields, at=c.now()))
-            words = with_way(c.rollback, c.rollback.spec.reason)
-            c.tell(Reason.ROLLBACK_STARTED, words, components=c.reverted)
             c.remember(made.kept)
+            return await self._record(made)
+        return None
 
-    async def _preflight(self) -> Pause | None:
-        c = self._c
-        preflight = Preflight(c)
+    async def _record(self, made: planning.Made) -> Pause | None:
+        """Writes the plan: with its first steps, in one write, where every dry run passes at once.
+
+        A dry run writes nothing, so that it may come before the plan is written, as long as both come before anything
+        is written to a target. Where it does not pass, the plan is written alone, and its preflight says why; so it is
+        where it could not be asked, when this is tried again.
+        """
+        c, at = self._c, self._c.now()
+
+        def planned(status: RollbackStatus) -> RollbackStatus:
+            requested = phase_of(status) is Phase.REQUESTED
+            return machine.planned(status, made.fields, at=at) if requested else status
+
+        c.draft(planned)
+        at_once, self._at_once = self._at_once, False
+        try:
+            obstacle = await self._begin() if at_once else None
+            if obstacle is not None or not at_once:
+                await c.write(lambda s: s)
+        finally:
+            if self.phase is not Phase.REQUESTED:
+                words = with_way(c.rollback, c.rollback.spec.reason)
+                c.tell(Reason.ROLLBACK_STARTED, words, components=c.reverted)
+        return await self._wait_behind(obstacle)
+
+    async def _begin(self) -> Obstacle | None:
+        """The first steps, in one write, when every dry run passes; else what stands in the way."""
+        preflight = Preflight(self._c)
         obstacle = await preflight.check()
         if obstacle is None:
             unknown = [str(reference) for reference in sorted(preflight.unknown)]
             await self._reverting.begin(unknown, preflight.artifacts)
+        return obstacle
+
+    async def _preflight(self) -> Pause | None:
+        return await self._wait_behind(await self._begin())
+
+    async def _wait_behind(self, obstacle: Obstacle | None) -> Pause | None:
+        if obstacle is None:
             return None
-        if obstacle.removed and len(machine.tried(c.status)) == 1:
+        if obstacle.removed and len(machine.tried(self._c.status)) == 1:
             await self._abandon(obstacle.message)
             return None
         return await self._preflight_waits(obstacle.reason, obstacle.message)
@@ -214,7 +245,7 @@ class RollbackRun:
     def _expected_digest(self) -> str:
         """What runs before anything is written to the present target."""
         tried = machine.tried(self._c.status)
-        return tried[-2].digest if len(tried) > 1 else self._c.rollback.from_digest
+        return tried[-2].digest if len(tried) > 1 else self._c.from_digest
 
     def _preflight_began(self) -> datetime:
         resumed = find_condition(self._c.status.conditions, "Halted")

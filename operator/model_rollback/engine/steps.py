@@ -5,7 +5,7 @@ anywhere else it is somebody else's newer deploy and left alone.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
@@ -71,6 +71,26 @@ def failure(error: ClusterError) -> Progress:
     return failed(Reason.CONFLICT, str(error))
 
 
+@dataclass(slots=True)
+class Seen:
+    """What was asked a moment ago, so that it need not be asked for each move. By component.
+
+    Every write tests what it was built from: over a target that has changed since it fails, and reads it anew.
+
+    Attributes:
+        targets: as they were read, or as the API server answered the last write.
+        tried: the patch whose dry run passed, and what the target would be then.
+    """
+
+    targets: dict[str, Object] = field(default_factory=dict)
+    tried: dict[str, tuple[list[dict[str, Any]], Object]] = field(default_factory=dict)
+
+    def clear(self) -> None:
+        """Time has passed."""
+        self.targets.clear()
+        self.tried.clear()
+
+
 class StepRunner:
     """Runs the steps of one Rollback on one component's target."""
 
@@ -82,14 +102,9 @@ class StepRunner:
         namespace: str,
         rollback: str,
         epoch: int,
-        seen: dict[str, Object] | None = None,
+        seen: Seen | None = None,
     ) -> None:
-        """
-        Args:
-            reader: as the operator. writer: as the account that the ModelDeployment names, or the same.
-            seen: component → its target as it was read a moment ago, so that it need not be read for each move. Every
-                write tests what it was built from: over a target that has changed since it fails, and reads it anew.
-        """
+        """`reader`: as the operator. `writer`: as the account that the ModelDeployment names, or the same."""
         self._reader = reader
         self._writer = writer
         self._consumers = Consumers(reader, writer, namespace)
@@ -97,11 +112,11 @@ class StepRunner:
         self._namespace = namespace
         self._rollback = rollback
         self._epoch = epoch
-        self._seen = {} if seen is None else seen
+        self._seen = seen or Seen()
 
     def remember(self, found: Mapping[str, Object]) -> None:
         """Component → its target, as it was read just now."""
-        self._seen.update(found)
+        self._seen.targets.update(found)
 
     async def dry_run(self, component: Component, wanted: PinValues) -> Object:
         """Asks the API server whether it would take the write; what the object would be then.
@@ -116,23 +131,25 @@ class StepRunner:
             if isinstance(error, Invalid) and error.causes:
                 raise
             # A `test` failed: it is not what was seen any more.
-            del self._seen[component.name]
+            del self._seen.targets[component.name]
             would_be = await self._try(component, wanted)
         await self._consumers.dry_run(component, self._clock.now(), self._signature("preflight"))
         return would_be
 
     async def _try(self, component: Component, wanted: PinValues) -> Object:
-        ref = ref_of(self._namespace, component)
-        if component.name not in self._seen:
-            self._seen[component.name] = await self._reader.get(ref)
-        patch = self._patch(component, self._seen[component.name], wanted, "preflight")
-        return await self._writer.patch_json(ref, patch, dry_run=True)
+        ref, seen, name = ref_of(self._namespace, component), self._seen, component.name
+        if name not in seen.targets:
+            seen.targets[name] = await self._reader.get(ref)
+        patch = self._patch(component, seen.targets[name], wanted, "preflight")
+        if name not in seen.tried or seen.tried[name][0] != patch:
+            seen.tried[name] = (patch, await self._writer.patch_json(ref, patch, dry_run=True))
+        return seen.tried[name][1]
 
     def begin(
         self, step: Step, component: Component, expected: Sequence[PinValues], wanted: PinValues
     ) -> Progress | None:
         """How a step begins, when that can be told from what was seen; None: it is for `advance` to read more."""
-        obj = self._seen.get(component.name)
+        obj = self._seen.targets.get(component.name)
         if obj is None or component.restart:
             return None
         live = observe(component, obj)
@@ -153,7 +170,7 @@ class StepRunner:
             wanted: full values after it.
         """
         try:
-            obj = self._seen.pop(component.name, None)
+            obj = self._seen.targets.pop(component.name, None)
             if obj is None:
                 obj = await self._reader.get(ref_of(self._namespace, component))
             live = observe(component, obj)

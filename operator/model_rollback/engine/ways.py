@@ -24,11 +24,17 @@ from model_rollback.ports import Object, Objects
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """What leads to one target. `entry`: its entry in `status.targets`. `values`: what it puts there."""
+    """What leads to one target.
+
+    Attributes:
+        entry: its entry in `status.targets`. values: what it puts there.
+        kept: whether these values were read just now from where they are kept.
+    """
 
     entry: PlannedTarget
     steps: tuple[Step, ...]
     values: Values
+    kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +95,13 @@ async def way_to(
         revision=revisions.name_of(system, wanted),
         served=plan.served_version(system.spec, wanted, target.version),
     )
-    return Way(entry, steps, wanted)
+    return Way(entry, steps, wanted, kept=entry.revision == target.revision)
 
 
 async def keep(objects: Objects, system: SystemEntry, way: Way) -> None:
     """Makes sure that the values of a way's target are kept; raises ClusterError."""
-    await revisions.keep(objects, system, way.entry.version, way.values)
+    if not way.kept:
+        await revisions.keep(objects, system, way.entry.version, way.values)
 
 
 async def _name_alike(

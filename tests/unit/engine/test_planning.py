@@ -8,7 +8,7 @@ from model_rollback.api.reasons import Reason
 from model_rollback.api.v1alpha1.model_deployment_status import ModelDeploymentStatus
 from model_rollback.core import machine
 from model_rollback.core.pins import version_digest
-from model_rollback.engine import planning
+from model_rollback.engine import planning, revisions
 from model_rollback.engine.next_target import Next, next_target
 from model_rollback.engine.steps import StepRunner
 from model_rollback.engine.store import PolicyEntry, RollbackEntry, SystemEntry
@@ -104,6 +104,19 @@ async def test_a_plan_keeps_both_versions_and_lists_what_may_follow():
     assert fields["from_digest"] == version_digest(image("v13"))
     assert [(t.version, t.attempt) for t in fields["targets"]] == [("v12", 1), ("v11", 0)]
     assert [s.name for s in fields["steps"]] == ["revert-model", "validate"]
+
+
+async def test_what_was_just_read_where_it_is_kept_is_not_kept_again():
+    ground = Ground()
+    v12 = recorded("v12")
+    name = revisions.name_of(ground.system, image("v12"))
+    ground.know(history=(v12.model_copy(update={"revision": name}),))
+    ground.objects.kept["ControllerRevision", name] = revision("v12")
+
+    made = await ground.make()
+
+    assert made.fields["to_revision"] == name
+    assert ground.objects.writes == ["create ControllerRevision"], "of the bad version"
 
 
 async def test_without_next_target_nothing_follows():

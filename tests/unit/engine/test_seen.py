@@ -3,7 +3,7 @@
 import pytest
 
 from model_rollback.api.v1alpha1.rollback_record import Step
-from model_rollback.engine.steps import Outcome, StepRunner
+from model_rollback.engine.steps import Outcome, Seen, StepRunner
 from tests.unit.core.builders import at, deployment, make_component, make_procedure
 from tests.unit.engine.kept_objects import KeptObjects
 from tests.unit.engine.test_steps import BAD, GOOD, OTHER, Clock, image_of, put
@@ -13,6 +13,11 @@ PENDING = Step(name="revert-model", action="Revert", component="model")
 
 class Counting(KeptObjects):
     reads = 0
+    dry_runs = 0
+
+    async def patch_json(self, ref, operations, *, dry_run=False):
+        self.dry_runs += dry_run
+        return await super().patch_json(ref, operations, dry_run=dry_run)
 
     async def get(self, ref):
         self.reads += 1
@@ -24,7 +29,7 @@ class Ground:
 
     def __init__(self):
         self.objects = Counting(deployment(BAD["image"]))
-        self.seen = {"model": deployment(BAD["image"])}
+        self.seen = Seen({"model": deployment(BAD["image"])})
         self.runner = StepRunner(self.objects, self.objects, Clock(), "shop", "rb", 3, self.seen)
 
     async def advance(self, step):
@@ -49,6 +54,19 @@ async def test_from_plan_to_patch_the_target_is_read_no_more(ground):
     assert made.changes is not None
     assert image_of(ground.objects) == GOOD["image"]
     assert ground.objects.reads == 0
+
+
+async def test_the_same_patch_is_tried_once_until_time_has_passed(ground):
+    for _ in range(2):
+        await ground.runner.dry_run(make_component(), GOOD)
+    assert ground.objects.dry_runs == 1
+
+    await ground.runner.dry_run(make_component(), OTHER)
+    assert ground.objects.dry_runs == 2
+
+    ground.seen.clear()
+    await ground.runner.dry_run(make_component(), OTHER)
+    assert ground.objects.dry_runs == 3
 
 
 async def test_what_was_written_is_read_anew(ground):
