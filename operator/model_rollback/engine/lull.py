@@ -4,22 +4,39 @@ import asyncio
 from typing import Final
 
 _QUIET: Final = 0.25
-_LONGEST: Final = 10.0
+_LONGEST_QUIET: Final = 2.0
+_SHARE: Final = 0.2
+_LONGEST: Final = 30.0
+"""Ten thousand ModelDeployments take ten to twenty seconds to come; what is done in their midst is done again."""
 
 
 class Lull:
-    """What costs the same for one arrival as for thousands waits for it."""
+    """What costs the same for one arrival as for thousands waits for it.
+
+    The longer a stream has lasted, the longer a pause it may make: a page of a list takes its time on a busy machine.
+    """
 
     def __init__(self) -> None:
-        self._newest = float("-inf")
+        self._first = self._newest = float("-inf")
 
     def came(self) -> None:
         """One more arrival."""
-        self._newest = asyncio.get_running_loop().time()
+        now = asyncio.get_running_loop().time()
+        if now > self._end:
+            self._first = now
+        self._newest = now
+
+    @property
+    def _end(self) -> float:
+        """When the stream is over unless something comes."""
+        if self._newest == float("-inf"):
+            return self._newest
+        lasted = self._newest - self._first
+        return self._newest + min(max(_QUIET, _SHARE * lasted), _LONGEST_QUIET)
 
     async def wait(self) -> None:
-        """Returns when nothing has come for a quarter of a second, after ten seconds in any case."""
+        """Returns when the stream has paused, a short one for a quarter of a second; after half a minute anyway."""
         now = asyncio.get_running_loop().time
-        end = now() + _LONGEST
-        while (left := min(self._newest + _QUIET, end) - now()) > 0:  # noqa: ASYNC110 - an event for each arrival costs more
+        latest = now() + _LONGEST
+        while (left := min(self._end, latest) - now()) > 0:  # noqa: ASYNC110 - an event for each arrival costs more
             await asyncio.sleep(left)

@@ -12,9 +12,13 @@ from model_rollback.core.questions import needs_target
 from model_rollback.core.triggers import clock_began
 from model_rollback.engine.replay import Replays, stretch
 from model_rollback.engine.store import PolicyEntry, Store
+from model_rollback.engine.turns import all_in_turns
 from model_rollback.ports import MetricsSource
 
 log = structlog.get_logger(__name__)
+
+Forgotten = list[tuple[Trigger, TriggerStatus]]
+"""Triggers and what was written of their clocks."""
 
 
 class Recall:
@@ -48,10 +52,21 @@ class Recall:
         if known is None or not waiting:
             return
         replays = Replays(known, within)
-        await asyncio.gather(*(self._recall_policy(replays, policy, now) for policy in waiting))
+        stopped: list[tuple[PolicyEntry, Forgotten]] = []
 
-    async def _recall_policy(self, replays: Replays, policy: PolicyEntry, now: datetime) -> None:
-        forgotten = _forgotten(policy)
+        def look(policy: PolicyEntry) -> None:
+            forgotten = _forgotten(policy)
+            if forgotten:
+                stopped.append((policy, forgotten))
+            else:
+                policy.recalled = True
+
+        await all_in_turns(waiting, look)
+        await asyncio.gather(*(self._recall_policy(replays, *one, now) for one in stopped))
+
+    async def _recall_policy(
+        self, replays: Replays, policy: PolicyEntry, forgotten: Forgotten, now: datetime
+    ) -> None:
         done = await asyncio.gather(
             *(self._recall_clock(replays, policy, trigger, status, now) for trigger, status in forgotten)
         )
@@ -80,7 +95,7 @@ class Recall:
         return True
 
 
-def _forgotten(policy: PolicyEntry) -> list[tuple[Trigger, TriggerStatus]]:
+def _forgotten(policy: PolicyEntry) -> Forgotten:
     """The triggers with a clock in their written status, of which this process has judged no tick yet."""
     triggers = policy.spec.triggers if policy.spec is not None else ()
     written = {t.name: t for t in policy.status.triggers if clock_began(t) is not None}

@@ -25,6 +25,37 @@ def test_it_waits_while_something_comes_and_not_much_longer():
     assert 2.0 <= in_virtual_time(work) < 2.5
 
 
+def test_a_long_stream_may_pause_for_longer():
+    async def work():
+        lull, now = Lull(), asyncio.get_running_loop().time
+        for _ in range(50):
+            lull.came()
+            await asyncio.sleep(0.1)
+        waiting = asyncio.create_task(lull.wait())
+        await asyncio.sleep(0.7)
+        assert not waiting.done()
+        lull.came()
+        await waiting
+        return now()
+
+    assert 6.5 < in_virtual_time(work) < 7.5
+
+
+def test_what_comes_after_a_pause_is_a_stream_of_its_own():
+    async def work():
+        lull, now = Lull(), asyncio.get_running_loop().time
+        for _ in range(100):
+            lull.came()
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(60)
+        lull.came()
+        began = now()
+        await lull.wait()
+        return now() - began
+
+    assert in_virtual_time(work) < 0.5
+
+
 def test_it_waits_for_nothing_where_nothing_came():
     async def work():
         await Lull().wait()
@@ -48,4 +79,4 @@ def test_a_stream_without_end_is_not_waited_for():
         coming.cancel()
         return now()
 
-    assert 9 < in_virtual_time(work) < 11
+    assert 29 < in_virtual_time(work) < 31
