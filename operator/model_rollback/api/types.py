@@ -54,7 +54,9 @@ class ApiModel(SharedModel):
     @classmethod
     def _null_is_absent(cls, data: Any) -> Any:
         """The API server drops fields that are null; a file read by the command line means the same."""
-        return {k: v for k, v in data.items() if v is not None} if isinstance(data, dict) else data
+        if not isinstance(data, dict) or None not in data.values():
+            return data
+        return {k: v for k, v in data.items() if v is not None}
 
 
 class StatusModel(SharedModel):

@@ -3,7 +3,7 @@
 import kopf
 import pytest
 
-from model_rollback.handlers.tuning import tuned
+from model_rollback.handlers.tuning import NothingRemembered, tuned
 
 
 def test_kopf_only_watches():
@@ -30,9 +30,20 @@ def test_kopf_copies_no_object_to_compare_it_with_the_one_before():
 
     storage.store(body=body, patch=patch, essence=storage.build(body=body))
 
-    assert storage.build(body=body) == {}
+    assert storage.build(body=body) is None
     assert storage.fetch(body=body) is None
     assert not patch, "nothing of kopf's is written on anybody's object"
+
+
+async def test_kopf_remembers_no_object():
+    memories = NothingRemembered()
+    body = {"metadata": {"uid": "1"}}
+
+    first = await memories.recall(body, noticed_by_listing=True, memobase=kopf.Memo())
+
+    assert await memories.recall(body) is not first
+    assert list(memories.iter_all_memories()) == []
+    await memories.forget(body)
 
 
 def test_a_watch_that_dies_is_noticed():
