@@ -359,3 +359,6 @@ def _judge_newer(fleet: Fleet, newer: Held, seen: Seen) -> None:
     containers = seen.deployments[NEWER]["spec"]["template"]["spec"]["containers"]
     assert containers[0]["image"] == systems.image_of("v14", NEWER)
     assert seen.deployments[NEWER]["metadata"]["generation"] == 3, "v12, v13, v14 and no write of ours"
+    assert not seen.systems[NEWER]["status"].get("quarantined"), (
+        "nothing was written, so nothing rolled back from"
+    )
