@@ -55,7 +55,7 @@ def render(offline_helm: Helm, chart: Path) -> Callable[..., list[Manifest]]:
     def template(**values: Any) -> list[Manifest]:
         words = ["template", "demo", chart, "--kube-version=1.30.0", "--values=-"]
         text = offline_helm(*words, namespace="operators", stdin=yaml.safe_dump(values))
-        return [document for document in yaml.safe_load_all(text) if document]
+        return [document for document in yaml.load_all(text, yaml.CSafeLoader) if document]
 
     return template
 
