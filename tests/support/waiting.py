@@ -6,7 +6,8 @@ from typing import TypeVar
 
 Seen = TypeVar("Seen")
 
-POLL_SECONDS = 0.1
+FIRST_POLL_SECONDS, LAST_POLL_SECONDS = 0.02, 0.25
+"""What comes soon is seen soon, and what takes long is not asked for all the time: each look waits longer."""
 
 
 class DeadlineExceededError(AssertionError):
@@ -20,16 +21,17 @@ def wait_until(
     accept: Callable[[Seen], object] = bool,
     describe: str = "",
     retry_on: tuple[type[Exception], ...] = (AssertionError,),
-    every: float = POLL_SECONDS,
+    every: float | None = None,
 ) -> Seen:
     """Call `look` until `accept` is true of its answer, and return that answer.
 
-    `timeout`, and `every` between two looks, are in seconds. An exception listed in `retry_on` counts as "not yet";
-    any other one is raised at once.
+    `timeout` is in seconds, and so is `every`, the time between two looks; without one it grows.
+    An exception listed in `retry_on` counts as "not yet"; any other one is raised at once.
     Looks at least once after the deadline, so that a slow machine is no reason to fail.
     Raises DeadlineExceededError with the last answer or exception.
     """
     deadline = time.monotonic() + timeout
+    pause = FIRST_POLL_SECONDS
     while True:
         late = time.monotonic() >= deadline
         try:
@@ -42,4 +44,5 @@ def wait_until(
         if late:
             what = describe or getattr(look, "__name__", "the condition")
             raise DeadlineExceededError(f"waited {timeout:g} s for {what}; {last}")
-        time.sleep(every)
+        time.sleep(pause if every is None else every)
+        pause = min(pause * 1.5, LAST_POLL_SECONDS)
