@@ -17,6 +17,7 @@ import pytest
 
 from tests.scenario.kinds.cases import CASES, PASSWORDS, model_deployment, policy, rollback
 from tests.scenario.kinds.controllers import Controllers
+from tests.support import writing
 from tests.support.cluster import Cluster
 from tests.support.commands import Helm, Kubectl
 from tests.support.identity import service_account_kubeconfig
@@ -93,8 +94,10 @@ def play(
         return found
 
     deploy(kubectl, namespace, "v12")
-    kubectl.apply([model_deployment(name, case) for name, case in CASES.items()], namespace=namespace)
-    kubectl.apply([policy(name) for name in CASES], namespace=namespace)
+    writing.apply(
+        kubectl, *(model_deployment(name, case) for name, case in CASES.items()), namespace=namespace
+    )
+    writing.apply(kubectl, *(policy(name) for name in CASES), namespace=namespace)
     operators.start(target_kinds=presets)
     recorded = {name for name, case in CASES.items() if not case.declared}
     wait_until(
@@ -113,7 +116,7 @@ def play(
         describe="v13 of all kinds to be live",
         every=0.5,
     )
-    kubectl.apply([rollback(name) for name in CASES], namespace=namespace)
+    writing.apply(kubectl, *(rollback(name) for name in CASES), namespace=namespace)
 
     def ends() -> dict[str, str]:
         conditions = versions("rbk", "status", "conditions")
@@ -131,7 +134,8 @@ def play(
 
 
 def deploy(kubectl: Kubectl, namespace: str, version: str) -> None:
-    kubectl.apply([m for name, case in CASES.items() for m in case.make(version, name)], namespace=namespace)
+    manifests = (m for name, case in CASES.items() for m in case.make(version, name))
+    writing.apply(kubectl, *manifests, namespace=namespace)
 
 
 def step_of(record: Object) -> Object:

@@ -8,6 +8,7 @@ from typing import Any
 from prometheus_client import Gauge
 
 from tests.scenario import systems
+from tests.support import writing
 from tests.support.commands import CommandError, Kubectl
 from tests.support.operator import SERVICE_ACCOUNT, OperatorProcess
 from tests.support.prometheus import Prometheus
@@ -44,17 +45,16 @@ class World:
         self._gauge.labels(metric, self.namespace).set(value)
 
     def apply(self, *manifests: systems.Manifest) -> None:
-        """kubectl apply."""
-        self.kubectl.apply(list(manifests), namespace=self.namespace)
+        """What is wanted from now on; raises CommandError when the API server refuses."""
+        writing.apply(self.kubectl, *manifests, namespace=self.namespace)
 
     def deploy(self, version: str, **options: Any) -> None:
         """Applies a version of the recommender and does not wait for it."""
         self.apply(systems.deployment(version, **options))
 
     def patch(self, kind: str, spec: Object, name: str = "recommender") -> None:
-        """kubectl patch of fields of the spec."""
-        body = systems.as_json({"spec": spec})
-        self.kubectl("patch", kind, name, "--type=merge", f"--patch={body}", namespace=self.namespace)
+        """Changes fields of the spec."""
+        writing.patch(self.kubectl, kind, name, {"spec": spec}, namespace=self.namespace)
 
     def say(self, intent: str) -> None:
         """A person tells the only Rollback what is wanted; raises CommandError when the API server refuses."""
@@ -69,8 +69,8 @@ class World:
         raise AssertionError(f"the API server took intent {intent}")
 
     def delete(self, kind: str, name: str = "recommender") -> None:
-        """kubectl delete, and wait until it is gone."""
-        self.kubectl("delete", kind, name, "--timeout=60s", namespace=self.namespace)
+        """Deletes it, and waits until it is gone."""
+        writing.delete(self.kubectl, kind, name, namespace=self.namespace)
 
     @contextmanager
     def without_right(self, verb: str, resource: str) -> Iterator[None]:
@@ -85,10 +85,7 @@ class World:
         self._set_rules(role["rules"])
 
     def _set_rules(self, rules: list[Object]) -> None:
-        body = systems.as_json({"rules": rules})
-        self.kubectl(
-            "patch", "role", SERVICE_ACCOUNT, "--type=merge", f"--patch={body}", namespace=self.namespace
-        )
+        writing.patch(self.kubectl, "role", SERVICE_ACCOUNT, {"rules": rules}, namespace=self.namespace)
 
     # --- what people see ---------------------------------------------------------------------------------------
 

@@ -39,7 +39,7 @@ class Reader:
     """Reads objects with the credentials of one kubeconfig; may be used by several threads."""
 
     def __init__(self, kubeconfig: Path) -> None:
-        self._api = client(kubeconfig)
+        self.api = client(kubeconfig)
         self._known: dict[str, Resource] = {}
         self._learning = threading.Lock()
 
@@ -49,7 +49,7 @@ class Reader:
         Raises:
             RefusedError: there is no such kind or object, or the API server refuses.
         """
-        resources = [self._resource(kind) for kind in kinds.split(",")]
+        resources = [self.resource(kind) for kind in kinds.split(",")]
         if len(resources) == len(names) == 1:
             return _shown(self._ask(resources[0], namespace, names[0]))
         items: list[Object] = []
@@ -69,13 +69,14 @@ class Reader:
     ) -> Object:
         where = {"namespace": namespace or "default"} if resource.namespaced else {}
         url = f"{resource.plural}/{name}" if name else resource.plural
-        answer = self._api.get(version=resource.version, url=url, params=dict(params), **where)
+        answer = self.api.get(version=resource.version, url=url, params=dict(params), **where)
         body: Object = answer.json()
         if answer.status_code != requests.codes.ok:
             raise RefusedError(f"Error from server ({body['reason']}): {body['message']}")
         return body
 
-    def _resource(self, kind: str) -> Resource:
+    def resource(self, kind: str) -> Resource:
+        """Of a kind by any of its names, `NAME` or `NAME.GROUP`; raises RefusedError."""
         wanted = kind.lower()
         if wanted not in self._known:
             with self._learning:
@@ -88,8 +89,8 @@ class Reader:
         """Every name of every kind, the important ones last: they win."""
         found: list[tuple[str, Resource]] = []
         for root in ("/api", "/apis"):
-            answer = self._api.session.get(
-                f"{self._api.url}{root}", headers={"Accept": _DISCOVERY}, timeout=_PATIENCE_SECONDS
+            answer = self.api.session.get(
+                f"{self.api.url}{root}", headers={"Accept": _DISCOVERY}, timeout=_PATIENCE_SECONDS
             )
             answer.raise_for_status()
             for group in answer.json()["items"]:

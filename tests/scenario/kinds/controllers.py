@@ -5,13 +5,13 @@ of the old generation), then is on its way, then ready; `failing` gives up. What
 ready at once.
 """
 
-import json
 import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Self
 
+from tests.support import writing
 from tests.support.commands import CommandError, Kubectl
 
 Object = dict[str, Any]
@@ -124,13 +124,11 @@ class Controllers:
             return
         status = STATUS[obj["kind"]](state)
         observed = str(generation) if obj["kind"] == "Rollout" else generation
-        body = json.dumps({"status": {**status, "observedGeneration": observed}})
         if state == "ready" and self.reverting:
             self.ready_at.setdefault(name, datetime.now(UTC))
-        self._kubectl(
-            "patch", obj["kind"].lower(), name, "--subresource=status", "--type=merge", f"--patch={body}",
-            namespace=self._namespace,
-        )  # fmt: skip
+        change = {"status": {**status, "observedGeneration": observed}}
+        kind = f"{obj['kind'].lower()}.{obj['apiVersion'].partition('/')[0]}"
+        writing.patch(self._kubectl, kind, name, change, namespace=self._namespace, subresource="status")
         self._said[name] = (generation, state)
 
     def _state(self, name: str, age: float) -> str:
