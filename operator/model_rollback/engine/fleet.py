@@ -59,13 +59,14 @@ class Fleet:
                 await self._evaluator.conclude(policy, around, now=now)
 
         # Breaches first, and the next tick soon: neither may wait until thousands of others have had their status
-        # written, as after a start or when a source fails.
+        # written, as after a start or when a source fails; nor may a storm, until those it has answered have.
         quiet = [policy for policy in awake if is_quiet(policy)]
         breached = [policy for policy in awake if not is_quiet(policy)]
-        with_the_tick = breached[:_BREACHES_WITH_THE_TICK] + quiet[:_WITH_THE_TICK]
+        at_once = _WITH_THE_TICK if len(breached) <= _BREACHES_WITH_THE_TICK else 0
+        with_the_tick = breached[:_BREACHES_WITH_THE_TICK] + quiet[:at_once]
         self._backlog.drop(with_the_tick)
         await each(_by_system(with_the_tick), conclude, at_once=_AT_ONCE)
-        self._backlog.put(breached[_BREACHES_WITH_THE_TICK:] + quiet[_WITH_THE_TICK:], around, now=now)
+        self._backlog.put(breached[_BREACHES_WITH_THE_TICK:] + quiet[at_once:], around, now=now)
         telemetry.EVALUATIONS.inc(len(policies))
 
     async def stop(self) -> None:

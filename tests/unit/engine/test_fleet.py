@@ -117,6 +117,17 @@ async def test_the_ticks_after_a_storm_see_who_else_breaches(fleet):
     await fleet.stop()
 
 
+async def test_in_a_storm_quiet_policies_stand_behind_the_breaches(fleet):
+    fleet, all_of_them, api = fleet
+    api.breached = {p.ref.name for p in all_of_them[:60]}
+    async with asyncio.timeout(30):
+        await fleet.evaluate(GROUP, all_of_them[:100], {}, now=at(0))
+        while len(api.concluded) < 60:  # noqa: ASYNC110 - the worker tells nobody when it is done
+            await asyncio.sleep(0)
+    assert set(api.concluded) == api.breached
+    await fleet.stop()
+
+
 async def test_a_policy_whose_answer_takes_long_delays_the_measuring_of_no_other(fleet):
     fleet, all_of_them, api = fleet
     slow, other = all_of_them[:2]
