@@ -128,6 +128,27 @@ async def test_in_a_storm_quiet_policies_stand_behind_the_breaches(fleet):
     await fleet.stop()
 
 
+async def test_the_breaches_that_a_tick_does_not_wait_for_wait_for_no_tick(fleet):
+    fleet, all_of_them, api = fleet
+    api.breached = {p.ref.name for p in all_of_them}
+
+    class Slow(SlowApiServer):
+        measure = api.measure
+
+        async def conclude(self, policy, around, *, now):
+            await api.quick.wait()
+
+    fleet._evaluator = Slow()
+    async with asyncio.timeout(30):
+        tick = asyncio.create_task(fleet.evaluate(GROUP, all_of_them, {}, now=at(15)))
+        while len(api.concluded) < MANY - 50:  # noqa: ASYNC110 - the worker tells nobody when it is done
+            await asyncio.sleep(0)
+        assert not tick.done()
+        api.quick.set()
+        await tick
+    await fleet.stop()
+
+
 async def test_a_policy_whose_answer_takes_long_delays_the_measuring_of_no_other(fleet):
     fleet, all_of_them, api = fleet
     slow, other = all_of_them[:2]
