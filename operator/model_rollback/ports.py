@@ -3,7 +3,7 @@
 Implementations live in `adapters`; tests may bring their own where the real thing stands behind them elsewhere.
 """
 
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
@@ -60,12 +60,21 @@ class Answer:
         names = tuple(sorted(series)) if len(series) > 1 else tuple(series)
         found = self._found.get(names)
         if found is None:
-            sorted_out: dict[tuple[str, ...], list[Sample]] = {}
-            for sample in self.samples:
-                if all(name in sample.labels for name in names):
-                    sorted_out.setdefault(tuple(sample.labels[name] for name in names), []).append(sample)
-            found = self._found[names] = {values: tuple(samples) for values, samples in sorted_out.items()}
-        return found.get(tuple(series[name] for name in names), ())
+            found = self._found[names] = _sorted_out(self.samples, names)
+        return found.get(tuple([series[name] for name in names]), ())
+
+
+def _sorted_out(
+    samples: Iterable[Sample], names: tuple[str, ...]
+) -> dict[tuple[str, ...], tuple[Sample, ...]]:
+    """Samples by their values of these labels; those that lack one are left out."""
+    found: dict[tuple[str, ...], list[Sample]] = {}
+    for sample in samples:  # spelled out, because nobody else has their turn until all samples are sorted
+        labels = sample.labels
+        values = tuple([labels[name] for name in names if name in labels])
+        if len(values) == len(names):
+            found.setdefault(values, []).append(sample)
+    return {values: tuple(mine) for values, mine in found.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ against each other.
 
 import re
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Annotated, Any, ClassVar, Final, Self
 
 import durationpy
@@ -198,6 +199,7 @@ Decimal = Annotated[str, Field(min_length=1, max_length=64, pattern=f"^{_DECIMAL
 """A finite decimal as a string."""
 
 
+@lru_cache(maxsize=1024)
 def parse_range(threshold: str) -> tuple[float, float]:
     """`"0.8..1.2"` → (0.8, 1.2); a single decimal gives it twice."""
     low, _, high = threshold.partition("..")

@@ -28,12 +28,14 @@ class Held(Generic[S]):
     """One object's identity, generation and status, never older than what was last read or written.
 
     Attributes:
+        key: (namespace, name).
         unreadable: why the status could not be understood; such an object is neither acted upon nor written.
     """
 
     def __init__(self, kind: str, status_type: type[S], body: Object) -> None:
         metadata = body["metadata"]
-        self.ref = ObjectRef(API_VERSION, kind, metadata["namespace"], metadata["name"])
+        self.key = (metadata["namespace"], metadata["name"])
+        self.ref = ObjectRef(API_VERSION, kind, *self.key)
         self.status_type = status_type
         self.writing = asyncio.Lock()
         self.resource_version = ""
@@ -67,11 +69,6 @@ class Held(Generic[S]):
 
     def adopt_spec(self, body: Object) -> None:
         """For subclasses that hold more than the status."""
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """(namespace, name)."""
-        return (self.ref.namespace, self.ref.name)
 
     @property
     def regarding(self) -> dict[str, Any]:

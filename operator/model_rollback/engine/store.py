@@ -79,6 +79,7 @@ def _shared(asked: tuple[Question, ...]) -> tuple[Question, ...]:
 class PolicyEntry(Held[RollbackPolicyStatus]):
     """A policy: its spec, or the problem with it, and what its triggers remember.
 
+    `system_key`: the ModelDeployment that it protects; None while the spec is invalid.
     `settle`: how long old samples stay in the windows of its queries.
     `questions`: what its triggers ask at an ordinary tick. `asked`: all of them; policies that ask the same share it.
     `refused`: why the API server did not let its last Rollback start.
@@ -90,6 +91,7 @@ class PolicyEntry(Held[RollbackPolicyStatus]):
         """`rules`: what its namespace may use; default everything."""
         self._rules = rules or SourceRules()
         self.spec: Policy | None = None
+        self.system_key: Key | None = None
         self.problem = ""
         self.memories: dict[str, TriggerMemory] = {}
         self.evaluating = asyncio.Lock()
@@ -126,21 +128,18 @@ class PolicyEntry(Held[RollbackPolicyStatus]):
             self.spec, self.problem = None, str(error)
         if self.unreadable:
             self.spec, self.problem = None, self.unreadable
-        triggers = self.spec.triggers if self.spec is not None else []
+        spec = self.spec
+        self.system_key = (self.ref.namespace, spec.model_deployment_ref.name) if spec is not None else None
+        triggers = spec.triggers if spec is not None else []
         self.questions = {t.name: questions_of(t) for t in triggers}
         self.asked = _shared(tuple(itertools.chain.from_iterable(self.questions.values())))
-        self.settle = settle_of(self.spec) if self.spec is not None else timedelta(0)
-        new = {t.name: t for t in self.spec.triggers} if self.spec is not None else old
+        self.settle = settle_of(spec) if spec is not None else timedelta(0)
+        new = {t.name: t for t in triggers} if spec is not None else old
         self.memories = {
             name: memory if new[name] == old.get(name) else forget_clock(memory)
             for name, memory in self.memories.items()
             if name in new
         }
-
-    @property
-    def system_key(self) -> Key | None:
-        """The ModelDeployment it protects."""
-        return (self.ref.namespace, self.spec.model_deployment_ref.name) if self.spec is not None else None
 
 
 class SystemEntry(Held[ModelDeploymentStatus]):
@@ -319,7 +318,8 @@ class Store:
 
     def system_of(self, policy: PolicyEntry) -> SystemEntry | None:
         """The ModelDeployment that a policy protects, as far as it is known."""
-        return self.systems.get(policy.system_key) if policy.system_key is not None else None
+        key = policy.system_key
+        return self.systems.get(key) if key is not None else None
 
     def policy_of(self, rollback: RollbackEntry) -> PolicyEntry | None:
         """The policy of a Rollback, as far as it is known."""
