@@ -3,9 +3,11 @@
 import asyncio
 from typing import Final
 
-_QUIET: Final = 0.25
-_LONGEST_QUIET: Final = 2.0
-_SHARE: Final = 0.2
+_QUIET: Final = 0.5
+_LONGEST_QUIET: Final = 1.5
+_SHARE: Final = 0.5
+_ANOTHER: Final = 10.0
+"""After so long without any, what comes is a stream of its own."""
 _LONGEST: Final = 30.0
 """Ten thousand ModelDeployments take ten to twenty seconds to come; what is done in their midst is done again."""
 
@@ -22,7 +24,7 @@ class Lull:
     def came(self) -> None:
         """One more arrival."""
         now = asyncio.get_running_loop().time()
-        if now > self._end:
+        if now - self._newest > _ANOTHER:
             self._first = now
         self._newest = now
 
@@ -35,7 +37,7 @@ class Lull:
         return self._newest + min(max(_QUIET, _SHARE * lasted), _LONGEST_QUIET)
 
     async def wait(self) -> None:
-        """Returns when the stream has paused, a short one for a quarter of a second; after half a minute anyway."""
+        """Returns when the stream has paused, a short one for half a second; after half a minute anyway."""
         now = asyncio.get_running_loop().time
         latest = now() + _LONGEST
         while (left := min(self._end, latest) - now()) > 0:  # noqa: ASYNC110 - an event for each arrival costs more
