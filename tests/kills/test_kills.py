@@ -39,8 +39,8 @@ def _essential() -> Iterator[Boundary]:
 
 ESSENTIAL = frozenset(_essential())
 STAGES: tuple[Stage, Stage] = ("before", "after")
-KILLS_OF_A_RUN = 4
-RANDOM_RUNS, KILLS_OF_A_RANDOM_RUN = 12, 3
+KILLS_OF_A_RUN = 6
+RANDOM_RUNS, KILLS_OF_A_RANDOM_RUN = 9, 4
 FEWEST_RANDOM_KILLS = 30
 SEED = 20261123
 """The same moments in every run of CI; `make faults` looks for others."""

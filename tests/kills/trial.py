@@ -21,7 +21,7 @@ from tests.support.operator import ANY_NAMESPACE, SERVICE_ACCOUNT, OperatorProce
 from tests.support.waiting import wait_until
 
 OURS = "modelrollback.dev/v1alpha1"
-PATIENCE = 180.0
+PATIENCE = 300.0
 """Seconds for each leg of a trial: generous, because the machine may be busy with other things."""
 QUIET_TICKS = 3
 LOOK_SECONDS = 0.5
