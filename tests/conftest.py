@@ -85,11 +85,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Three workers for two cores, because tests wait most of the time; fewer where there is little memory."""
+    """Two workers for each core, because tests wait most of the time; fewer where there is little memory."""
     del config
     cores = len(os.sched_getaffinity(0))
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return max(1, min(cores + cores // 2, MOST_WORKERS, memory // BYTES_OF_A_WORKER))
+    return max(1, min(2 * cores, MOST_WORKERS, memory // BYTES_OF_A_WORKER))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
