@@ -15,9 +15,12 @@ def show_objects(sandbox: Sandbox, screen: Screen) -> None:
     _show(sandbox, screen, "get", "mdep,rbpol,rbk")
 
 
-def show_events(sandbox: Sandbox, screen: Screen, rollback: str) -> None:
-    """The Rollback's Events, in the order in which they happened."""
-    _show(sandbox, screen, "events", "--for", f"rollback/{rollback}")
+def show_events(sandbox: Sandbox, screen: Screen, rollback: str, result: str) -> None:
+    """The Rollback's Events, in the order in which they happened; they follow what they tell of."""
+    words = ("events", "--for", f"rollback/{rollback}")
+    told = f"Rollback{result}"
+    sandbox.until(lambda: told in sandbox.kubectl("-n", NAMESPACE, *words), f"the Event {told}")
+    _show(sandbox, screen, *words)
 
 
 def show_times(

@@ -163,5 +163,6 @@ class Demo:
         self._screen.heading("What is left on the API server")
         aftermath.show_objects(self._sandbox, self._screen)
         if seen.rollback:
-            aftermath.show_events(self._sandbox, self._screen, seen.rollback["metadata"]["name"])
+            name = seen.rollback["metadata"]["name"]
+            aftermath.show_events(self._sandbox, self._screen, name, seen.result)
         aftermath.show_times(self._screen, seen, self._recommender, deployed=deployed, good=o.good, bad=o.bad)

@@ -71,6 +71,7 @@ class Context:
         self._seen = Seen()
         self._draft: machine.Change | None = None
         self._drafted: tuple[RollbackStatus, RollbackStatus] | None = None
+        self._when_written: Callable[[], None] | None = None
         self._epoch = world.epoch()
 
     @property
@@ -83,15 +84,16 @@ class Context:
             self._drafted = (written, self._draft(written))
         return self._drafted[1]
 
-    def draft(self, change: machine.Change) -> None:
+    def draft(self, change: machine.Change, when_written: Callable[[], None]) -> None:
         """`change` is made together with the next write, in one; until then this process alone knows of it.
 
-        It must leave a status as it is that has it already: a watch may tell of the write before its answer does.
+        `when_written` is called when that write is answered. `change` must leave a status as it is that has it already:
+        a watch may tell of the write before its answer does.
         """
-        self._draft, self._drafted = change, None
+        self._draft, self._drafted, self._when_written = change, None, when_written
 
     def _forget_draft(self) -> None:
-        self._draft = self._drafted = None
+        self._draft = self._drafted = self._when_written = None
 
     @property
     def procedure(self) -> Procedure:
@@ -235,7 +237,10 @@ class Context:
         draft = self._draft
         whole = change if draft is None else lambda status: change(draft(status))
         await write_status(self.world.objects, self.rollback, self.rollback.observed(whole))
+        when_written = self._when_written
         self._forget_draft()
+        if when_written is not None:
+            when_written()
 
     async def supersede(self, message: str) -> None:
         """Ends: somebody deployed another version."""
@@ -254,13 +259,13 @@ class Context:
         else:
             await self.halt(step.name, reason, message)
 
-    async def quarantine(self, version: str, digest: str) -> None:
-        """Takes a bad version out of the candidates; told once."""
+    async def quarantine(self, version: str, digest: str) -> str:
+        """Takes a bad version out of the candidates; what is to be told of it, empty when it was out already."""
         until = self.now() + self.procedure.quarantine
         name = self.rollback.ref.name
         if await lock.quarantine(self.world.objects, self.system, name, version, digest, until=until):
-            words = f"{version} will not be rolled back to until {until:%Y-%m-%d %H:%M} UTC"
-            self.tell(Reason.VERSION_QUARANTINED, words)
+            return f"{version} will not be rolled back to until {until:%Y-%m-%d %H:%M} UTC"
+        return ""
 
     def tell(self, reason: Reason, message: str, *, components: Sequence[str] = ()) -> None:
         """Announces a transition on the Rollback, its system, its policy, and the targets of `components`."""

@@ -49,7 +49,10 @@ class Reverting:
             return status
 
         # A cancelled write has an unknown outcome: both are let come to their answer.
-        for answer in await asyncio.gather(c.write(change), self._keep_out(), return_exceptions=True):
+        written, kept_out = await asyncio.gather(c.write(change), self._keep_out(), return_exceptions=True)
+        if not isinstance(kept_out, BaseException):
+            self._tell_kept_out(kept_out)
+        for answer in (written, kept_out):
             if isinstance(answer, BaseException):
                 raise answer
 
@@ -72,14 +75,20 @@ class Reverting:
 
     async def revert(self) -> Pause | None:
         """The next Reverts; the bad version, and targets that failed, are taken out of the candidates first."""
-        await self._keep_out()
+        self._tell_kept_out(await self._keep_out())
         return await self._advance_all()
 
-    async def _keep_out(self) -> None:
+    async def _keep_out(self) -> list[str]:
+        """What is to be told of those that were not out already."""
         c = self._c
-        await c.quarantine(c.from_version, c.from_digest)
-        for target in machine.tried(c.status)[:-1]:
-            await c.quarantine(target.version, target.digest)
+        bad = [(c.from_version, c.from_digest)]
+        bad += [(target.version, target.digest) for target in machine.tried(c.status)[:-1]]
+        return [await c.quarantine(version, digest) for version, digest in bad]
+
+    def _tell_kept_out(self, words: Sequence[str]) -> None:
+        for said in words:
+            if said:
+                self._c.tell(Reason.VERSION_QUARANTINED, said)
 
     async def restore(self) -> Pause | None:
         """The next Restores; what is put back is no longer kept out."""

@@ -190,16 +190,15 @@ class RollbackRun:
             requested = phase_of(status) is Phase.REQUESTED
             return machine.planned(status, made.fields, at=at) if requested else status
 
-        c.draft(planned)
+        def tell() -> None:
+            words = with_way(c.rollback, c.rollback.spec.reason)
+            c.tell(Reason.ROLLBACK_STARTED, words, components=c.reverted)
+
+        c.draft(planned, tell)
         at_once, self._at_once = self._at_once, False
-        try:
-            obstacle = await self._begin() if at_once else None
-            if obstacle is not None or not at_once:
-                await c.write(lambda s: s)
-        finally:
-            if self.phase is not Phase.REQUESTED:
-                words = with_way(c.rollback, c.rollback.spec.reason)
-                c.tell(Reason.ROLLBACK_STARTED, words, components=c.reverted)
+        obstacle = await self._begin() if at_once else None
+        if obstacle is not None or not at_once:
+            await c.write(lambda s: s)
         return await self._wait_behind(obstacle)
 
     async def _begin(self) -> Obstacle | None:

@@ -92,6 +92,9 @@ async def test_plan_dry_run_and_first_step_are_told_in_one_write_before_the_patc
     assert TARGET not in place.cluster.writes
     assert place.cluster.dry_runs == [TARGET]
     assert [q.version for q in place.run._c.system.status.quarantined] == ["v13"]
+    assert place.told == [Reason.ROLLBACK_STARTED, Reason.VERSION_QUARANTINED], (
+        "in the order that makes sense"
+    )
 
     await place.run._move()
     assert place.cluster.writes.count(TARGET) == 1
