@@ -11,7 +11,17 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from tests.realnode.pods import IMAGES, OPERATOR_IMAGE, PORT, SERVICE, Installation, Node, Shop, policy
+from tests.realnode.pods import (
+    IMAGES,
+    LOADED,
+    OPERATOR_IMAGE,
+    PORT,
+    SERVICE,
+    Installation,
+    Node,
+    Shop,
+    policy,
+)
 from tests.scenario import systems
 from tests.scenario.world import World
 from tests.support import places
@@ -49,8 +59,8 @@ def archive(scratch: Path) -> Callable[[str], Path]:
 
 @pytest.fixture(scope="session")
 def node(request: pytest.FixtureRequest, archive: Callable[[str], Path]) -> Iterator[Node]:
-    """The cluster of this run, as its tool describes it, with all images on its node."""
-    built = [archive(image) for image in IMAGES]
+    """The cluster of this run, as its tool describes it, with the images that are loaded on its node."""
+    built = [archive(image) for image in LOADED]
     name = f"real-{uuid.uuid4().hex[:8]}"
     try:
         places.localcluster("up", name, "--node=real", f"--owner={os.getpid()}")

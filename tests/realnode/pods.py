@@ -21,9 +21,14 @@ def model_image(version: str) -> str:
     return f"localhost/recommender:{version}"
 
 
-def build_options(version: str) -> tuple[str, ...]:
+def pulled_image(version: str) -> str:
+    """What it is called before it is put into a registry; the node does not have it."""
+    return f"localhost/pulled:{version}"
+
+
+def build_options(version: str, origin: str) -> tuple[str, ...]:
     """Options of hack/image/build for a version of the model."""
-    values = {"MODEL_VERSION": version, "MODEL_BOUNDARY": BOUNDARIES[version]}
+    values = {"MODEL_VERSION": version, "MODEL_BOUNDARY": BOUNDARIES[version], "MODEL_ORIGIN": origin}
     return (
         "--context",
         "tests/realnode/model",
@@ -31,8 +36,11 @@ def build_options(version: str) -> tuple[str, ...]:
     )
 
 
-IMAGES = {OPERATOR_IMAGE: (), **{model_image(v): build_options(v) for v in BOUNDARIES}}
-"""Everything that runs on the node, with the options that build it."""
+LOADED = {OPERATOR_IMAGE: (), **{model_image(v): build_options(v, "loaded") for v in BOUNDARIES}}
+"""Everything that is put on the node, with the options that build it."""
+
+IMAGES = {**LOADED, **{pulled_image(v): build_options(v, "pulled") for v in BOUNDARIES}}
+"""Everything that runs on the node."""
 
 RESTRICTED = {
     "allowPrivilegeEscalation": False,

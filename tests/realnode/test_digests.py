@@ -7,7 +7,7 @@ import pytest
 from hack.localcluster.controlplane.places import cluster_dir
 from hack.localcluster.controlplane.realnode.layout import Layout
 
-from tests.realnode.pods import Node, Shop, deployment, model_image, policy
+from tests.realnode.pods import Node, Shop, deployment, policy, pulled_image
 from tests.realnode.registry import Registry
 from tests.realnode.test_rollback import WITHIN, answers
 from tests.scenario import systems
@@ -18,7 +18,7 @@ def registry(node: Node, archive: Callable[[str], Path]) -> Iterator[Registry]:
     """v12 and v13 can be pulled from it."""
     with Registry(node.machine, "recommender") as registry:
         for version in ("v12", "v13"):
-            registry.add(version, archive(model_image(version)))
+            registry.add(version, archive(pulled_image(version)))
         registry.introduce(Layout(cluster_dir(node.name)).registries)
         yield registry
 
