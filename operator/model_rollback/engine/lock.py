@@ -1,5 +1,6 @@
 """What a Rollback writes on other objects: the lock, the quarantine, and the breach it answers."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -104,8 +105,8 @@ async def release(
 ) -> bool:
     """Clears the lock, counts the attempt and remembers the result, in one write.
 
-    A Rollback that has written nothing has rolled back from nothing: what it took out of the candidates is one again.
-    Whether there was such a version.
+    A Rollback that has written nothing has rolled back from nothing: what it took out of the candidates is one again,
+    unless an earlier one keeps it out. Whether there was such a version.
 
     The targets must have been looked at just before: whether the episode grows follows from what runs now.
     """
@@ -117,7 +118,8 @@ async def release(
         result=rollback.status.result or "Aborted",
     )
     wrote = rollback.status.timeline.first_write_at is not None
-    freed = not wrote and any(q.rollback == entry.name for q in system.status.quarantined)
+    kept_out = {q.digest for q in _settle(system.status.quarantined, entry.name, wrote=wrote)}
+    freed = any(q.digest not in kept_out for q in system.status.quarantined)
 
     def change(status: ModelDeploymentStatus) -> ModelDeploymentStatus:
         if status.active_rollback != rollback.ref.name:
@@ -129,7 +131,7 @@ async def release(
         if rollback.status.result == "Superseded" and status.current_digest != rollback.to_digest:
             # Seen while the lock was held, but somebody else put it there.
             status = status.model_copy(update={"current_by": ""})
-        out = tuple(q for q in status.quarantined if wrote or q.rollback != entry.name)
+        out = _settle(status.quarantined, entry.name, wrote=wrote)
         kept = tuple(r for r in status.last_rollbacks if r.name != entry.name)
         # What was denied never began: it starts no cooldown.
         last = kept if entry.result == "Denied" else (entry, *kept)
@@ -147,16 +149,28 @@ async def release(
     return freed
 
 
+def _settle(
+    quarantined: Sequence[QuarantinedVersion], rollback: str, *, wrote: bool
+) -> tuple[QuarantinedVersion, ...]:
+    """Who is out when that Rollback has ended: its word replaces that of earlier ones, or is taken back."""
+    ours = {q.digest for q in quarantined if q.rollback == rollback}
+    if wrote:
+        return tuple(q for q in quarantined if q.rollback == rollback or q.digest not in ours)
+    return tuple(q for q in quarantined if q.rollback != rollback)
+
+
 async def quarantine(
     objects: Objects, system: SystemEntry, rollback: str, version: str, digest: str, *, until: datetime
 ) -> bool:
-    """Takes a bad version out of the candidates. Whether it was added by this call."""
+    """Takes a bad version out of the candidates. Whether it was added by this call.
+
+    What an earlier Rollback says of it is kept until this one has ended: it holds on if this one writes nothing.
+    """
     entry = QuarantinedVersion(version=version, digest=digest, rollback=rollback, until=until)
     if any(q.digest == entry.digest and q.rollback == entry.rollback for q in system.status.quarantined):
         return False
 
     def change(status: ModelDeploymentStatus) -> ModelDeploymentStatus:
-        others = tuple(q for q in status.quarantined if q.digest != entry.digest)
         history = tuple(
             v.model_copy(update={"safe": "Unverified", "healthy_for": _ZERO}) if v.is_of(entry.digest) else v
             for v in status.history
@@ -164,7 +178,7 @@ async def quarantine(
         verified = next((v.version for v in history if v.safe == "Verified"), "")
         return status.model_copy(
             update={
-                "quarantined": (entry, *others)[:KEPT],
+                "quarantined": (entry, *status.quarantined)[:KEPT],
                 "history": history,
                 "last_verified_version": verified,
             }

@@ -133,11 +133,23 @@ async def test_what_was_rolled_back_from_is_quarantined_and_verified_no_longer()
     assert after.last_verified_version == ""
 
 
-@pytest.mark.parametrize("wrote", [True, False], ids=["it wrote", "it wrote nothing"])
-async def test_a_rollback_that_wrote_nothing_leaves_no_version_in_quarantine(wrote):
+EARLIER = quarantined("v13").model_copy(update={"rollback": "recommender-earlier"})
+
+
+@pytest.mark.parametrize(
+    ("wrote", "earlier", "after", "frees"),
+    [
+        (True, (), [NAME], False),
+        (False, (), [], True),
+        (True, (EARLIER,), [NAME], False),
+        (False, (EARLIER,), [EARLIER.rollback], False),
+    ],
+    ids=["it wrote", "it wrote nothing", "it wrote, after another", "it wrote nothing, after another"],
+)
+async def test_a_rollback_that_wrote_nothing_leaves_quarantine_as_it_was(wrote, earlier, after, frees):
     """As when another version comes between the quarantine and the first patch."""
-    others = quarantined("v11")
-    cluster, system = stored(STATUS.model_copy(update={"active_rollback": NAME, "quarantined": (others,)}))
+    others = (*earlier, quarantined("v11").model_copy(update={"rollback": "recommender-of-v12"}))
+    cluster, system = stored(STATUS.model_copy(update={"active_rollback": NAME, "quarantined": others}))
     superseded = rollback(fromDigest=STATUS.current_digest)
     first_write = {"first_write_at": at(5)} if wrote else {}
     superseded.status = superseded.status.model_copy(
@@ -150,5 +162,7 @@ async def test_a_rollback_that_wrote_nothing_leaves_no_version_in_quarantine(wro
 
     freed = await lock.release(cluster, system, superseded, finished_at=NOW)
 
-    assert freed is not wrote
-    assert [q.version for q in written(cluster).quarantined] == (["v13", "v11"] if wrote else ["v11"])
+    assert freed is frees
+    out = written(cluster).quarantined
+    assert [q.rollback for q in out if q.version == "v13"] == after
+    assert [q.version for q in out if q.version != "v13"] == ["v11"]

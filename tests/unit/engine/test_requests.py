@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import AsyncMock
 
 from model_rollback.engine.requests import Requests
 from model_rollback.engine.store import SystemEntry
@@ -84,7 +85,11 @@ async def test_a_deleted_one_waits_no_longer_and_its_namesake_elsewhere_still_do
 
 async def test_a_rollback_that_is_being_started_is_left_to_its_starter():
     attendant: Any = SimpleNamespace(is_starting=lambda key: key == KEY)
+    asked = AsyncMock()
+    world: Any = SimpleNamespace(objects=asked, clock=SimpleNamespace(now=lambda: NOW))
+    requests = Requests(world, attendant)
 
-    world: Any = SimpleNamespace(objects=Cluster(), clock=SimpleNamespace(now=lambda: NOW))
+    await requests.look(manual("by-hand"))
 
-    await Requests(world, attendant).look(manual("by-hand"))
+    assert asked.mock_calls == [], "neither read nor written"
+    assert requests.next_of(KEY, free()) is None
