@@ -146,14 +146,12 @@ class Executor:
     def offer(self, body: Object) -> bool:
         """A Rollback object was seen. Whether it is one that runs here."""
         run = self._run_of(body)
-        if run is not None:
-            run.offer(body)
-        return run is not None
+        return run is not None and run.offer(body)
 
     def gone(self, body: Object) -> None:
         """A Rollback object was deleted; one that runs here, or is halted, lets go of the lock."""
         run = self._run_of(body)
-        if run is not None:
+        if run is not None and run.rollback.uid == body["metadata"].get("uid", ""):
             run.vanish()
 
     def active(self, key: Key) -> RollbackRun | None:
@@ -211,8 +209,8 @@ class Executor:
             if self._tasks.get(key) is finished:
                 del self._tasks[key]
                 run = self._runs.pop(key, None)
-                if run is not None and run.asked:
-                    # Undo was asked while the lock was being cleared.
+                if run is not None and (run.asked or run.succeeded):
+                    # Undo was asked while the lock was being cleared, or another one waits for its predecessor.
                     self._world.reconsider(run.rollback.ref)
 
         task.add_done_callback(done)

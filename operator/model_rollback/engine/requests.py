@@ -77,8 +77,9 @@ class Requests:
         """A Rollback was deleted; it waits no longer."""
         metadata = body["metadata"]
         for (namespace, _), waiting in self._waiting.items():
-            if namespace == metadata["namespace"]:
-                waiting.pop(metadata["name"], None)
+            entry = waiting.get(metadata["name"]) if namespace == metadata["namespace"] else None
+            if entry is not None and entry.uid == metadata.get("uid", ""):
+                del waiting[entry.ref.name]
 
     def next_of(self, key: Key, system: SystemEntry) -> ObjectRef | None:
         """The person's Rollback whose turn it is, oldest first; None while another one is at work."""

@@ -21,6 +21,7 @@ from model_rollback.core.machine import Phase, phase_of
 from model_rollback.engine import lock, planning
 from model_rollback.engine.closing import tell_freed, tell_result, with_way
 from model_rollback.engine.context import Context, Pause, World
+from model_rollback.engine.held import is_newer
 from model_rollback.engine.preflight import Obstacle, Preflight
 from model_rollback.engine.reverting import Reverting
 from model_rollback.engine.stopping import stop_jobs
@@ -43,6 +44,7 @@ class RollbackRun:
     Attributes:
         woken: set when its object, its system or a target changed.
         due: when it looks again by itself; None: only when it is woken.
+        succeeded: whether another Rollback has its name now.
     """
 
     def __init__(self, world: World, system: SystemEntry, rollback: RollbackEntry) -> None:
@@ -51,6 +53,7 @@ class RollbackRun:
         self._reverting = Reverting(self._c)
         self._validating = Validating(self._c)
         self.woken = asyncio.Event()
+        self.succeeded = False
         self._vanished = False
         self._overtaken = False
         self._at_once = True
@@ -77,10 +80,20 @@ class RollbackRun:
         spec = self.rollback.spec
         return machine.new_intent(spec.intent, spec.intent_at, self.rollback.status) is not None
 
-    def offer(self, body: Mapping[str, Any]) -> None:
-        """A newer state of the Rollback object was seen."""
+    def offer(self, body: Mapping[str, Any]) -> bool:
+        """A newer state of the Rollback object was seen; False: it is another one of its name.
+
+        A successor tells that this one was deleted, whether or not a watch told of that.
+        """
+        metadata = body["metadata"]
+        if metadata.get("uid", "") != self.rollback.uid:
+            if is_newer(str(metadata.get("resourceVersion", "")), self.rollback.resource_version):
+                self.succeeded = True
+                self.vanish()
+            return False
         if self.rollback.adopt(body):
             self.woken.set()
+        return True
 
     def vanish(self) -> None:
         """The Rollback object was deleted."""

@@ -9,8 +9,11 @@ import pytest
 from model_rollback.api.reasons import Reason
 from model_rollback.api.v1alpha1 import RollbackStatus
 from model_rollback.engine import lock
+from model_rollback.engine.context import Pause
 from model_rollback.engine.executor import Executor
-from model_rollback.engine.store import PolicyEntry
+from model_rollback.engine.run import RollbackRun
+from model_rollback.engine.slots import Slots
+from model_rollback.engine.store import PolicyEntry, RollbackEntry
 from model_rollback.errors import NotFound, Unavailable
 from tests.unit.core.builders import NOW, at
 from tests.unit.engine.test_calm_ticks import body
@@ -94,3 +97,76 @@ async def test_the_record_of_a_deleted_model_deployment_is_ended_as_soon_as_the_
 
     assert place.cluster.objects[run.rollback.ref]["status"]["result"] == "Aborted"
     assert place.told == [Reason.ROLLBACK_ABORTED]
+
+
+def of(uid: str, version: str) -> dict[str, Any]:
+    made = manual(NAME)
+    return {**made, "metadata": {**made["metadata"], "uid": uid, "resourceVersion": version}}
+
+
+class Running:
+    """An executor that runs the Rollback `new`, as it was at version 20."""
+
+    def __init__(self):
+        place = Place(0)
+        self.executor, self.reconsidered = place.executor, asyncio.Queue()
+        self.world = place.executor._world
+        self.world.epoch, self.world.slots = lambda: 1, Slots(1)
+        self.world.reconsider = self.reconsidered.put_nowait
+        self.run = RollbackRun(self.world, place.system, RollbackEntry(of("new", "20")))
+        self.executor._runs[place.system.key] = self.run
+        self.key, self.system = place.system.key, place.system
+
+    async def is_vanished(self):
+        """Whether it would let go of its lock."""
+        self.run._move = self._pause
+        self.run._released = self._release
+        try:
+            async with asyncio.timeout(0.05):
+                await self.run.run()
+        except NotFound:
+            return True
+        except TimeoutError:
+            return False
+
+    async def _pause(self):
+        return Pause()
+
+    async def _release(self):
+        return True
+
+
+@pytest.mark.parametrize(("uid", "ends"), [("new", True), ("old", False)])
+async def test_the_end_of_a_rollback_is_not_that_of_its_successor(uid, ends):
+    running = Running()
+
+    running.executor.gone(of(uid, "30"))
+
+    assert await running.is_vanished() is ends
+
+
+@pytest.mark.parametrize(
+    ("body", "runs_here", "ends"),
+    [
+        (of("new", "21"), True, False),
+        (of("old", "19"), False, False),
+        (of("newest", "30"), False, True),
+    ],
+    ids=["itself", "what had its name before", "a successor, so it was deleted"],
+)
+async def test_a_run_does_not_become_that_of_a_namesake(body, runs_here, ends):
+    running = Running()
+
+    assert running.executor.offer(body) is runs_here
+    assert running.run.rollback.uid == "new"
+    assert await running.is_vanished() is ends
+
+
+async def test_a_successor_is_looked_at_when_its_predecessor_has_let_go():
+    running = Running()
+    ref = running.run.rollback.ref
+    running.executor.offer(of("newest", "30"))
+
+    running.executor._launch(running.key, running.system, NAME, running.run)
+    async with asyncio.timeout(30):
+        assert await running.reconsidered.get() == ref

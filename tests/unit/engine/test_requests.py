@@ -83,6 +83,16 @@ async def test_a_deleted_one_waits_no_longer_and_its_namesake_elsewhere_still_do
     assert requests.next_of(KEY, free()) is None
 
 
+async def test_one_that_was_made_anew_still_waits_when_the_end_of_its_predecessor_is_told():
+    requests = await waiting(manual("by-hand"))
+    predecessor = manual("by-hand")
+    predecessor["metadata"] |= {"uid": "before"}
+
+    requests.gone(predecessor)
+
+    assert requests.next_of(KEY, free()) is not None
+
+
 async def test_a_rollback_that_is_being_started_is_left_to_its_starter():
     attendant: Any = SimpleNamespace(is_starting=lambda key: key == KEY)
     asked = AsyncMock()
