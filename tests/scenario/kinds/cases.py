@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
@@ -23,6 +23,7 @@ class Case:
         script: how the played controller answers the revert.
         others: more components.
         declared: the values of v12 when it is declared, else it is recorded.
+        step_timeout: of its policy.
     """
 
     make: Callable[[str, str], list[Manifest]]
@@ -32,7 +33,7 @@ class Case:
     script: str = "ready"
     others: tuple[Manifest, ...] = ()
     declared: tuple[Manifest, ...] = ()
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    step_timeout: str = "60s"
 
 
 def labels(version: str, name: str) -> Manifest:
@@ -213,6 +214,8 @@ INDEX: Manifest = {
     ],
     "readiness": {"fields": [{"path": "status.state", "equals": "Serving"}]},
 }
+NEVER_READY = "10s"
+"""Step time-out where the status has no word for giving up: the controller says not ready, for as long as one asks."""
 CRON_ENV = "spec.jobTemplate.spec.template.spec.containers[name=server].env[name=DATASET].value"
 
 
@@ -220,22 +223,33 @@ def restarts(name: str) -> Manifest:
     return {"restart": [{"kind": "Deployment", "name": f"{name}-reader"}]}
 
 
+def parts_of(kind: str) -> dict[str, Case]:
+    """One part of the pod template of a Deployment, StatefulSet or DaemonSet is the version."""
+    return {
+        "image": Case(
+            workload(kind), {"preset": "ContainerImage", "container": "server"}, image_of, "v12"
+        ),
+        "env": Case(
+            workload(kind, env=lambda v: [{"name": "MODEL_URI", "value": f"s3://m/{v}"}], image=lambda _: "r/m:1"),
+            {"preset": "ContainerEnv", "container": "server", "env": "MODEL_URI"},
+            lambda t: container_of(t)["env"],
+            [{"name": "MODEL_URI", "value": "s3://m/v12"}],
+        ),
+        "args": Case(
+            workload(kind, args=lambda v: None if v == "v12" else ["--model", v], image=lambda _: "r/m:1"),
+            {"preset": "ContainerArgs", "container": "server"},
+            lambda t: container_of(t).get("args"),
+            None,
+        ),
+    }  # fmt: skip
+
+
 CASES: Mapping[str, Case] = {
-    "deployment-image": Case(
-        workload("Deployment"), {"preset": "ContainerImage", "container": "server"}, image_of, "v12"
-    ),
-    "deployment-env": Case(
-        workload("Deployment", env=lambda v: [{"name": "MODEL_URI", "value": f"s3://m/{v}"}], image=lambda _: "r/m:1"),
-        {"preset": "ContainerEnv", "container": "server", "env": "MODEL_URI"},
-        lambda t: container_of(t)["env"],
-        [{"name": "MODEL_URI", "value": "s3://m/v12"}],
-    ),
-    "deployment-args": Case(
-        workload("Deployment", args=lambda v: None if v == "v12" else ["--model", v], image=lambda _: "r/m:1"),
-        {"preset": "ContainerArgs", "container": "server"},
-        lambda t: container_of(t).get("args"),
-        None,
-    ),
+    **{
+        f"{kind.lower()}-{preset}": case
+        for kind in ("Deployment", "StatefulSet", "DaemonSet")
+        for preset, case in parts_of(kind).items()
+    },
     "statefulset": Case(workload("StatefulSet"), {}, image_of, "v12"),
     "daemonset": Case(workload("DaemonSet"), {}, image_of, "v12"),
     "cronjob": Case(cron_job, {}, lambda t: cron_container(t)["image"][-3:], "v12"),
@@ -276,7 +290,13 @@ CASES: Mapping[str, Case] = {
         [{"name": "kserve-container", "image": "registry.example/isvc-custom:v12"}], script="slow",
     ),
     "isvc-failing": Case(inference_service, {}, lambda _: "", "", script="failing"),
+    "isvc-sklearn-failing": Case(
+        old_inference_service("sklearn"),
+        {"pins": [{"name": "storage-uri", "path": "spec.predictor.sklearn.storageUri"}]},
+        lambda _: "", "", script="failing",
+    ),
     "ray-slow": Case(ray_service, {}, applications, "https://models.example/v12.zip", script="slow"),
+    "ray-failing": Case(ray_service, {}, lambda _: "", "", script="failing", step_timeout=NEVER_READY),
     "ray-working-dir": Case(
         ray_service,
         {"pins": [{
@@ -303,12 +323,14 @@ CASES: Mapping[str, Case] = {
     "rollout-slow": Case(rollout, {}, image_of, "v12", script="slow"),
     "rollout-failing": Case(rollout, {}, lambda _: "", "", script="failing"),
     "seldon-slow": Case(seldon_model, {}, lambda t: t["spec"]["artifactVersion"], 12, script="slow"),
+    "seldon-failing": Case(seldon_model, {}, lambda _: "", "", script="failing", step_timeout=NEVER_READY),
     "classifier-slow": Case(
         classifier, {}, lambda t: t["spec"]["model"], {"uri": "s3://models/v12", "tokenizer": "bpe"}, script="slow"
     ),
     "classifier-failing": Case(classifier, {}, lambda _: "", "", script="failing"),
     "index-slow": Case(index, INDEX, lambda t: (t["spec"]["dataset"], t["spec"]["shards"]), ("lakefs://shop@v12", 4),
                        script="slow"),
+    "index-failing": Case(index, INDEX, lambda _: "", "", script="failing", step_timeout=NEVER_READY),
     "declared": Case(
         declared_pair,
         {"preset": "ContainerImage", "container": "server", "dependsOn": ["index"]},
@@ -369,7 +391,7 @@ def policy(name: str) -> Manifest:
                 }
             ],
             "validation": {"settle": "0s", "duration": "1s"},
-            "execution": {"stepTimeout": "60s"},
+            "execution": {"stepTimeout": CASES[name].step_timeout},
         },
     }
 
