@@ -121,6 +121,22 @@ def test_the_api_server_writes_the_defaults_of_the_models(installed: Administrat
         assert answer.json()["spec"] == ours
 
 
+@pytest.mark.cluster
+def test_the_api_server_takes_a_version_that_two_rollbacks_keep_out(installed: Administrator) -> None:
+    """As when it was deployed again while it was in quarantine, and is rolled back from once more."""
+    installed.ask("POST", named(MODEL_DEPLOYMENT, "kept-out-twice")).raise_for_status()
+    out = {"version": "v13", "digest": "ab" * 32, "until": "2026-11-25T12:00:00Z"}
+    twice = [{**out, "rollback": "recommender-earlier"}, {**out, "rollback": "recommender-later"}]
+
+    written = installed.ask(
+        "PATCH",
+        {**named(MODEL_DEPLOYMENT, "kept-out-twice"), "status": {"quarantined": twice}},
+        "kept-out-twice/status",
+    )
+
+    assert written.ok, written.text
+
+
 def without_empty(value: Any) -> Any:
     """Empty lists and maps mean the same as absence; nobody writes them."""
     if isinstance(value, dict):

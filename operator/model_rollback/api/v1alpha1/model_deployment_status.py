@@ -196,7 +196,10 @@ class ModelDeploymentStatus(StatusModel):
     ] = ()
     quarantined: Annotated[
         tuple[QuarantinedVersion, ...],
-        Field(description="Versions that are no candidates.", **keyed("digest", items=50)),
+        Field(
+            description="Versions that are no candidates, by the Rollbacks that keep them out.",
+            **keyed("digest", "rollback", items=50),
+        ),
     ] = ()
     released: Annotated[
         tuple[ReleasedQuarantine, ...],
