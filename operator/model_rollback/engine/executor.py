@@ -269,6 +269,7 @@ class Executor:
                         self._world.objects, policy, run.rollback, episode=episode, finished_at=now
                     )
             concerned = [system.regarding, *([policy.regarding] if policy is not None else [])]
+            await self._world.look_at_targets(system.key)
             if await lock.release(self._world.objects, system, run.rollback, finished_at=now):
                 tell_freed(self._world, run.rollback, concerned)
             said = f"{run.name} was deleted while it ran. {half(run.rollback.status)}"

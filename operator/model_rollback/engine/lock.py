@@ -108,7 +108,8 @@ async def release(
     A Rollback that has written nothing has rolled back from nothing: what it took out of the candidates is one again,
     unless an earlier one keeps it out. Whether there was such a version.
 
-    The targets must have been looked at just before: whether the episode grows follows from what runs now.
+    The targets must have been looked at just before: whether the episode grows, and whether something was written that
+    the record does not tell of, follows from what runs now.
     """
     entry = FinishedRollback(
         name=rollback.ref.name,
@@ -117,7 +118,7 @@ async def release(
         finished_at=finished_at,
         result=rollback.status.result or "Aborted",
     )
-    wrote = rollback.status.timeline.first_write_at is not None
+    wrote = rollback.status.timeline.first_write_at is not None or _signed(system, rollback.ref.name)
     kept_out = {q.digest for q in _settle(system.status.quarantined, entry.name, wrote=wrote)}
     freed = any(q.digest not in kept_out for q in system.status.quarantined)
 
@@ -147,6 +148,11 @@ async def release(
 
     await write_status(objects, system, change)
     return freed
+
+
+def _signed(system: SystemEntry, rollback: str) -> bool:
+    """Whether a target bears its signature: its record may have been deleted before it said so."""
+    return any(target.last_write.startswith(f"{rollback}/") for target in system.live.values())
 
 
 def _settle(

@@ -15,7 +15,7 @@ from model_rollback.engine.run import RollbackRun
 from model_rollback.engine.slots import Slots
 from model_rollback.engine.store import PolicyEntry, RollbackEntry
 from model_rollback.errors import NotFound, Unavailable
-from tests.unit.core.builders import NOW, at
+from tests.unit.core.builders import NOW, at, live
 from tests.unit.engine.test_calm_ticks import body
 from tests.unit.engine.test_lock import NAME, STATUS, rollback, stored, written
 from tests.unit.engine.test_requests import manual
@@ -51,8 +51,13 @@ class Place:
             store=SimpleNamespace(policy_of=lambda _: policy),
             announcer=SimpleNamespace(tell=lambda reason, *_: self.told.append(reason)),
             slots=None,
+            look_at_targets=self._look,
         )
         self.executor = Executor(world)
+        self.found = live()
+
+    async def _look(self, key):
+        self.system.live = {"model": self.found}
 
     async def _sleep(self, moment):
         self.pauses += 1
@@ -81,6 +86,23 @@ async def test_the_lock_of_a_deleted_rollback_is_cleared_as_soon_as_the_api_serv
     after = written(place.cluster)
     assert (after.active_rollback, after.quarantined) == ("", ())
     assert place.told[-1] == Reason.ROLLBACK_ABORTED
+
+
+@pytest.mark.parametrize(
+    ("signature", "kept_out"),
+    [(f"{NAME}/revert-model/1", ["v13"]), ("recommender-earlier/revert-model/1", [])],
+    ids=["it was patched", "it was not"],
+)
+async def test_a_version_is_kept_out_when_its_rollback_was_deleted_before_it_could_say_that_it_wrote(
+    signature, kept_out
+):
+    place = Place(0)
+    await lock.quarantine(place.cluster, place.system, NAME, "v13", STATUS.current_digest, until=at(3600))
+    place.found = live("v12", last_write=signature)  # the watch has not told of it yet
+
+    await place.executor._serve(place.system.key, place.system, NAME, Run("u", {}))
+
+    assert [q.version for q in written(place.cluster).quarantined] == kept_out
 
 
 @pytest.mark.parametrize("failures", [0, 1, 3])
