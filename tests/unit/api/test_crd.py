@@ -72,6 +72,17 @@ def test_every_list_says_how_it_is_merged() -> None:
             assert key in node["items"]["required"], f"{path}: the key {key} may be missing"
 
 
+def test_what_a_rollback_is_about_is_immutable_and_what_people_want_of_it_is_not() -> None:
+    spec = dict(NODES)["Rollback.spec"]
+    said = " is immutable"
+    immutable = {
+        rule["message"].removesuffix(said)
+        for rule in spec["x-kubernetes-validations"]
+        if rule["message"].endswith(said)
+    }
+    assert spec["properties"].keys() - immutable == {"intent", "intentAt", "onAbort", "review"}
+
+
 def test_there_is_no_float_and_no_boolean_without_a_reason() -> None:
     assert [path for path, node in NODES if node["type"] == "number"] == []
     assert {path for path, node in NODES if node["type"] == "boolean"} == set(BOOLEANS)

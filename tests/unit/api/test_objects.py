@@ -10,7 +10,6 @@ from pydantic import ValidationError
 from requests import Response
 
 from model_rollback.api.crd import FOLDERS, KINDS
-from model_rollback.api.v1alpha1.rollback import Rollback, refused_changes
 from tests.support.administrator import Administrator
 from tests.support.commands import Kubectl
 from tests.unit.api.objects import (
@@ -85,16 +84,9 @@ def test_the_api_server_judges_an_object_alike(row: Row, installed: Administrato
     assert_said(refusal_of_the_server(installed, row.document), row.says)
 
 
-@pytest.mark.parametrize("row", UPDATES, ids=lambda r: r.id)
-def test_the_models_judge_a_change(row: Update) -> None:
-    old = Rollback.model_validate({**row.old, "status": row.status})
-    new = Rollback.model_validate({**row.new, "status": row.status})
-    assert_said("\n".join(refused_changes(old, new)) or None, row.says)
-
-
 @pytest.mark.cluster
 @pytest.mark.parametrize("row", UPDATES, ids=lambda r: r.id)
-def test_the_api_server_judges_a_change_alike(row: Update, installed: Administrator) -> None:
+def test_the_api_server_judges_a_change(row: Update, installed: Administrator) -> None:
     name = f"update-{UPDATES.index(row)}"
     installed.ask("POST", named(row.old, name)).raise_for_status()
     was = installed.ask("PATCH", {**named(row.old, name), "status": row.status}, f"{name}/status")

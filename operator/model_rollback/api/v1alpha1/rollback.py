@@ -4,7 +4,6 @@ from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from model_rollback.api.conditions import is_true
 from model_rollback.api.types import (
     ApiModel,
     CelRule,
@@ -20,7 +19,7 @@ from model_rollback.api.v1alpha1.rollback_record import Intent, RollbackStatus
 
 Digest = Annotated[str, Field(max_length=64, pattern="^[0-9a-f]{64}$")]
 
-IMMUTABLE: Final = (
+_IMMUTABLE: Final = (
     "modelDeploymentRef",
     "policyRef",
     "type",
@@ -78,7 +77,7 @@ class RollbackSpec(ApiModel):
     `review`."""
 
     cel_rules: ClassVar[tuple[CelRule, ...]] = (
-        *(rule(_unchanged(field), f"{field} is immutable") for field in IMMUTABLE),
+        *(rule(_unchanged(field), f"{field} is immutable") for field in _IMMUTABLE),
         rule(
             f"self.type != 'Incident' || ({' && '.join(f'has(self.{field})' for field in _JUDGED)})",
             _JUDGED_MESSAGE,
@@ -216,23 +215,3 @@ class Rollback(StatusModel):
     status: Annotated[RollbackStatus, Field(description="Plan, evidence, progress and result.")] = (
         RollbackStatus()
     )
-
-
-def refused_changes(old: Rollback, new: Rollback) -> list[str]:
-    """Why the API server would refuse the change from `old` to `new`; empty when it would not.
-
-    The same rules as `cel_rules`, for whoever wants to know without asking it.
-    """
-    before, after = (r.spec.model_dump(mode="json", by_alias=True) for r in (old, new))
-    refused = [f"{field} is immutable" for field in IMMUTABLE if before[field] != after[field]]
-    same_request = (old.spec.intent, old.spec.intent_at) == (new.spec.intent, new.spec.intent_at)
-    if new.spec.intent == "Resume" and not same_request and not is_true(old.status.conditions, "Halted"):
-        refused.append(_NOT_HALTED)
-    if new.spec.intent == "Run" and old.spec.intent != "Run":
-        refused.append(_NO_WAY_BACK)
-    undo = new.spec.intent == "Undo"
-    if undo and not same_request and old.status.result != "Succeeded":
-        refused.append(_NOT_SUCCEEDED)
-    if old.status.result and not same_request and not undo:
-        refused.append(_FINISHED)
-    return refused
