@@ -6,7 +6,7 @@ import re
 import pytest
 import yaml
 
-from model_rollback.presets.kinds import add_folder, forget_folders
+from model_rollback.presets.kinds import add_folder
 from model_rollback.settings import load
 from tests.chart.conftest import CHART, NAME
 from tests.support.commands import CommandError
@@ -302,7 +302,7 @@ def test_no_right_outside_the_watched_namespaces(render):
     assert subjects == [{"kind": "ServiceAccount", "name": FULL_NAME, "namespace": "operators"}] * 3
 
 
-def test_target_kinds_of_the_users_own_are_mounted_and_named(render, tmp_path):
+def test_target_kinds_of_the_users_own_are_mounted_and_named(render, tmp_path, monkeypatch):
     classifier = (ROOT / "tests/scenario/kinds/classifier.yaml").read_text()
     manifests = render(targetKinds={"classifier.yaml": yaml.safe_load(classifier)})
 
@@ -313,10 +313,8 @@ def test_target_kinds_of_the_users_own_are_mounted_and_named(render, tmp_path):
     (volume,) = (v for v in pod["volumes"] if v["name"] == mount["name"])
     for file, text in by_name[volume["configMap"]["name"]]["data"].items():
         tmp_path.joinpath(file).write_text(text)
-    try:
-        assert [k.kind for k in add_folder(tmp_path)] == ["Classifier"]
-    finally:
-        forget_folders()
+    monkeypatch.setattr("model_rollback.presets.kinds._EXTRA", {})
+    assert [k.kind for k in add_folder(tmp_path)] == ["Classifier"]
     assert "targetKinds" not in configuration(render())
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, start_http_server
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
@@ -35,9 +35,6 @@ class Exporter(Closing):
 
     def counter(self, name: str, *, labels: Sequence[str] = ()) -> Counter:
         return Counter(name, f"{name}, counted by a test", labels, registry=self.registry)
-
-    def histogram(self, name: str, *, labels: Sequence[str] = (), buckets: Sequence[float]) -> Histogram:
-        return Histogram(name, f"{name}, observed by a test", labels, registry=self.registry, buckets=buckets)
 
     def describe(self) -> Iterator[Metric]:
         """Names of this collector, so that registering it is not counted as a scrape."""

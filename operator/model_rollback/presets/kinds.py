@@ -136,11 +136,6 @@ def add_folder(folder: Path) -> list[TargetKind]:
     return added
 
 
-def forget_folders() -> None:
-    """Only the shipped kinds are known again."""
-    _EXTRA.clear()
-
-
 @cache
 def _shipped() -> TargetKinds:
     folder = files(__package__).joinpath("targets")

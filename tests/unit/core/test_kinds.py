@@ -5,7 +5,7 @@ import pytest
 from model_rollback.api.v1alpha1.component import MAX_PINS
 from model_rollback.core.kinds import problems, type_of
 from model_rollback.core.paths import parse
-from model_rollback.presets.kinds import PresetError, add_folder, forget_folders, target_kind, target_kinds
+from model_rollback.presets.kinds import PresetError, add_folder, target_kind, target_kinds
 from tests.unit.core.builders import declared, make_component, make_system
 
 CRON_JOB = {"apiVersion": "batch/v1", "kind": "CronJob", "name": "features"}
@@ -167,9 +167,10 @@ def test_what_is_wrong_and_where(case):
 
 
 @pytest.fixture
-def folder(tmp_path):
-    yield tmp_path
-    forget_folders()
+def folder(tmp_path, monkeypatch):
+    """What it brings is known until the test ends."""
+    monkeypatch.setattr("model_rollback.presets.kinds._EXTRA", {})
+    return tmp_path
 
 
 NEW_KIND = """\
