@@ -98,7 +98,6 @@ class Scheduler:
         self._changed = asyncio.Event()
         self._ticks: dict[Group, asyncio.Task[None]] = {}
         self._last: dict[Group, datetime] = {}
-        self.last_tick_at: datetime | None = None
         self._phasing = Phasing(
             lambda group, question, tick: ask(sources, group[0], question, tick, within=group[1]),
             clock,
@@ -171,7 +170,6 @@ class Scheduler:
         began = time.perf_counter()
         await self._fleet.evaluate(group, answered, answers, now=moment)
         telemetry.EVALUATION_SECONDS.observe(time.perf_counter() - began)
-        self.last_tick_at = moment
         telemetry.LAST_EVALUATION.labels(group[0]).set(moment.timestamp())
         telemetry.TICK_SECONDS.observe(self._behind(moment))
 
