@@ -9,7 +9,8 @@ from typing import Any, Self
 
 import yaml
 
-from tests.support.reading import RefusedError, as_read, reader
+from tests.support import reading
+from tests.support.asking import RefusedError
 
 Document = Mapping[str, Any]
 
@@ -65,12 +66,12 @@ class Kubectl(Command):
 
     def json(self, *words: str, namespace: str | None = None) -> Any:
         """The answer to `kubectl WORDS -o json`, parsed; a plain `get` is asked without a process."""
-        read = as_read(words)
+        read = reading.as_read(words)
         if read is None:
             return json.loads(self(*words, "--output=json", namespace=namespace))
         kinds, names, selector = read
         try:
-            return reader(self.kubeconfig).get(kinds, *names, namespace=namespace, selector=selector)
+            return reading.get(self.kubeconfig, kinds, *names, namespace=namespace, selector=selector)
         except RefusedError as error:
             raise CommandError([self.program.name, *words], 1, str(error)) from None
 

@@ -3,12 +3,10 @@
 Where it matters which program wrote, a test runs that program.
 """
 
-from typing import Any
+from collections.abc import Mapping
 
-import requests
-
+from tests.support.asking import JSON, RefusedError, api_server
 from tests.support.commands import CommandError, Document, Kubectl
-from tests.support.reading import RefusedError, Resource, reader
 from tests.support.waiting import wait_until
 
 _APPLY = "application/apply-patch+yaml"
@@ -34,12 +32,15 @@ def patch(
 
 def delete(kubectl: Kubectl, kind: str, name: str, *, namespace: str) -> None:
     """`kubectl delete`: returns when it is gone; raises CommandError."""
-    _ask(kubectl, "DELETE", kind, name, namespace, {"propagationPolicy": "Background"}, "application/json")
-    api, resource = _resource(kubectl, kind)
+    _ask(kubectl, "DELETE", kind, name, namespace, {"propagationPolicy": "Background"}, JSON)
 
     def gone() -> bool:
-        found = api.get(version=resource.version, url=f"{resource.plural}/{name}", namespace=namespace)
-        return bool(found.status_code == requests.codes.not_found)
+        server = api_server(kubectl.kubeconfig)
+        try:
+            server.ask("GET", server.resource(kind), name, namespace=namespace)
+        except RefusedError as error:
+            return error.reason == "NotFound"
+        return False
 
     wait_until(gone, 60, describe=f"{kind} {name} to be gone")
 
@@ -52,26 +53,18 @@ def _ask(
     namespace: str,
     body: Document,
     content: str,
-    options: dict[str, str] | None = None,
+    params: Mapping[str, str] = {},
 ) -> None:
+    server = api_server(kubectl.kubeconfig)
     try:
-        api, resource = _resource(kubectl, kind)
-        answer = api.request(
+        server.ask(
             method,
-            version=resource.version,
-            url=f"{resource.plural}/{path}",
-            params=options or {},
-            json=body,
-            headers={"Content-Type": content},
-            **({"namespace": namespace} if resource.namespaced else {}),
+            server.resource(kind),
+            path,
+            namespace=namespace,
+            params=params,
+            body=body,
+            content=content,
         )
-        if not answer.ok:
-            status: Any = answer.json()
-            raise RefusedError(f"Error from server ({status['reason']}): {status['message']}")
     except RefusedError as error:
         raise CommandError([kubectl.program.name, method.lower(), kind, path], 1, str(error)) from None
-
-
-def _resource(kubectl: Kubectl, kind: str) -> tuple[Any, Resource]:
-    known = reader(kubectl.kubeconfig)
-    return known.api, known.resource(kind)
