@@ -131,10 +131,7 @@ def _executor(world: World) -> None:
         "verbs": ["impersonate"],
         "resourceNames": ["rollback-executor"],
     }
-    body = systems.as_json({"rules": [*own, impersonate]})
-    world.kubectl(
-        "patch", "role", SERVICE_ACCOUNT, "--type=merge", f"--patch={body}", namespace=world.namespace
-    )
+    world.set_rules([*own, impersonate])
 
 
 def test_targets_are_written_as_the_account_that_is_named_when_all_that_pods_need_is_there(

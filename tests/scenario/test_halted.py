@@ -5,7 +5,6 @@ import pytest
 from tests.scenario import systems
 from tests.scenario.world import BAD, GOOD, World, is_
 from tests.support.operator import Operators
-from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.cluster
 
@@ -49,12 +48,7 @@ def test_abort_puts_the_version_back_that_ran(world: World, operators: Operators
 def _with_restore_nobody_has_to_say_abort(world: World) -> None:
     world.patch("rollbackpolicy", {"execution": {"onFailure": "Restore"}})
     world.apply(systems.manual("by-hand"))
-    done = wait_until(
-        lambda: world.get("rollback", "by-hand"),
-        60,
-        accept=lambda r: r.get("status", {}).get("result"),
-        describe="the second Rollback to be finished",
-    )["status"]
+    done = world.wait_for_end("by-hand")
     assert done["result"] == "Failed"
     steps = {s["name"]: s["state"] for s in done["steps"]}
     assert steps == {"revert-model": "Restored", "validate": "Pending", "restore-model": "Succeeded"}

@@ -11,15 +11,6 @@ from tests.support.waiting import wait_until
 pytestmark = pytest.mark.cluster
 
 
-def _result(world: World, name: str) -> Any:
-    return wait_until(
-        lambda: world.get("rollback", name),
-        60,
-        accept=lambda r: r.get("status", {}).get("result"),
-        describe=f"{name} to be finished",
-    )["status"]
-
-
 def _complete(status: Any) -> str:
     return next(str(c["message"]) for c in status["conditions"] if c["type"] == "Complete")
 
@@ -30,12 +21,12 @@ def test_what_a_person_asks_for_is_done_in_turn_or_denied_with_the_reason(protec
     world.wait_for_record("v13")
 
     world.apply(systems.manual("to-nothing", targetVersion="v99"))
-    denied = _result(world, "to-nothing")
+    denied = world.wait_for_end("to-nothing")
     assert (denied["result"], denied.get("steps", [])) == ("Denied", [])
     assert "v99: neither recorded nor declared" in _complete(denied)
     assert not world.status().get("lastRollbacks"), "what was denied starts no cooldown"
     world.apply(systems.manual("to-itself", targetVersion="v13"))
-    assert "it is what runs now" in _complete(_result(world, "to-itself"))
+    assert "it is what runs now" in _complete(world.wait_for_end("to-itself"))
 
     world.patch("rollbackpolicy", {"validation": {"settle": "10m", "duration": "1s"}, "mode": "Suspended"})
     world.apply(systems.manual("first"))
@@ -47,12 +38,12 @@ def test_what_a_person_asks_for_is_done_in_turn_or_denied_with_the_reason(protec
         assert "first is at work" in waits["message"]
     assert "waiting" in world.kubectl("get", "rbk", "second", namespace=world.namespace)
     world.patch("rollback", {"intent": "Abort"}, "third")
-    assert _result(world, "third")["result"] == "Aborted"
+    assert world.wait_for_end("third")["result"] == "Aborted"
 
     world.patch("rollbackpolicy", {"validation": {"settle": "0s", "duration": "1s"}})
     world.patch("rollback", {"intent": "Abort"}, "first")
-    assert _result(world, "first")["result"] == "Aborted"
-    second = _result(world, "second")
+    assert world.wait_for_end("first")["result"] == "Aborted"
+    second = world.wait_for_end("second")
     assert (second["result"], second["fromVersion"], second["toVersion"]) == ("Succeeded", "v13", "v12")
     assert [t["version"] for t in second["targets"]] == ["v12"]
     assert [p["name"] for p in second["procedure"]["probes"]] == ["ready"]
@@ -60,12 +51,12 @@ def test_what_a_person_asks_for_is_done_in_turn_or_denied_with_the_reason(protec
 
     world.wait_for_condition("modeldeployment", "Ready", bool)
     world.apply(systems.manual("to-the-bad-one", targetVersion="v13"))
-    bad = _result(world, "to-the-bad-one")
+    bad = world.wait_for_end("to-the-bad-one")
     assert bad["result"] == "Denied"
     assert "quarantined until" in _complete(bad)
     world.wait_until_told("RollbackDenied", "Rollback", "ModelDeployment")
     world.apply(systems.manual("of-nothing", modelDeploymentRef={"name": "nothing"}))
-    assert "does not exist" in _complete(_result(world, "of-nothing"))
+    assert "does not exist" in _complete(world.wait_for_end("of-nothing"))
 
     world.patch("rollbackpolicy", {"historyLimit": 2})
     world.apply(systems.manual("one-too-many", targetVersion="v99"))

@@ -91,15 +91,10 @@ def test_the_data_is_built_anew_before_the_model_goes_back(
     wait_until(lambda: len(_jobs(world)) == 2, 60, describe="the second Job")
     operators.running[-1].kill()
     operators.start()
-    done = wait_until(
-        lambda: world.get("rollback", "by-hand"),
-        60,
-        accept=lambda r: r.get("status", {}).get("result"),
-        describe="the second Rollback to be finished",
-    )
+    done = world.wait_for_end("by-hand")
 
-    assert done["status"]["result"] == "Succeeded"
-    steps = {s["name"]: s for s in done["status"]["steps"]}
+    assert done["result"] == "Succeeded"
+    steps = {s["name"]: s for s in done["steps"]}
     assert list(steps) == ["revert-features", "reprocess-features", "revert-model", "validate"]
     assert steps["revert-model"]["startedAt"] >= steps["reprocess-features"]["finishedAt"]
     created = [
@@ -153,7 +148,8 @@ def _or_when_its_time_is_up(world: World) -> None:
     (job,) = (j for j in _jobs(world) if _made_by(j) == "late")
     assert f"Job {job['metadata']['name']} is suspended" in halted["message"]
     assert job["spec"]["suspend"] is True
-    assert _end_of(world, "late", intent="Abort") == "Aborted"
+    world.patch("rollback", {"intent": "Abort"}, "late")
+    assert world.wait_for_end("late")["result"] == "Aborted"
 
 
 def _or_when_the_rollback_is_deleted(world: World) -> None:
@@ -173,7 +169,7 @@ def _or_when_the_model_deployment_is_deleted(world: World) -> None:
     world.apply(_cron_job("v13"))
     _wait_for_its_job(world, "orphan")
     world.delete("modeldeployment")
-    assert _end_of(world, "orphan") == "Aborted"
+    assert world.wait_for_end("orphan")["result"] == "Aborted"
     _assert_suspended(world, "orphan", "the ModelDeployment was deleted")
 
 
@@ -199,18 +195,6 @@ def _assert_suspended(world: World, rollback: str, why: str) -> None:
 
 def _made_by(job: Any) -> str:
     return str(job["metadata"]["annotations"]["modelrollback.dev/rollback"])
-
-
-def _end_of(world: World, name: str, intent: str = "") -> str:
-    if intent:
-        world.patch("rollback", {"intent": intent}, name)
-    done = wait_until(
-        lambda: world.get("rollback", name),
-        60,
-        accept=lambda r: r.get("status", {}).get("result"),
-        describe=f"{name} to be finished",
-    )
-    return str(done["status"]["result"])
 
 
 def _pods_of(world: World, job: Any) -> list[Any]:

@@ -9,6 +9,7 @@ from pytest_httpserver import HTTPServer
 
 from tests.scenario import systems
 from tests.scenario.world import BAD, GOOD, World, is_
+from tests.support import writing
 from tests.support.cluster import Cluster
 from tests.support.operator import Operators
 
@@ -156,9 +157,8 @@ def _astray(world: World) -> list[dict[str, Any]]:
     for name, ip in LED_ASTRAY.items():
         world.apply(service(name, clusterIP="None", selector={"leads": name}), _pod_at(name))
         ready = {"podIP": ip, "podIPs": [{"ip": ip}], "conditions": [{"type": "Ready", "status": "True"}]}
-        body = f"--patch={systems.as_json({'status': ready})}"
-        world.kubectl(
-            *("patch", "pod", name, "--subresource=status", "--type=merge", body), namespace=world.namespace
+        writing.patch(
+            world.kubectl, "pod", name, {"status": ready}, namespace=world.namespace, subresource="status"
         )
     asked: dict[str, dict[str, Any]] = {
         **{name: {"service": name, "port": 80} for name in LED_ASTRAY},

@@ -80,11 +80,12 @@ class World:
         for rule in less["rules"]:
             if resource in rule["resources"]:
                 rule["verbs"].remove(verb)
-        self._set_rules(less["rules"])
+        self.set_rules(less["rules"])
         yield
-        self._set_rules(role["rules"])
+        self.set_rules(role["rules"])
 
-    def _set_rules(self, rules: list[Object]) -> None:
+    def set_rules(self, rules: list[Object]) -> None:
+        """What the operator's Role says from now on."""
         writing.patch(self.kubectl, "role", SERVICE_ACCOUNT, {"rules": rules}, namespace=self.namespace)
 
     # --- what people see ---------------------------------------------------------------------------------------
@@ -155,6 +156,15 @@ class World:
             describe="the lock to be cleared",
         )
         return done
+
+    def wait_for_end(self, rollback: str, timeout: float = 60) -> Object:
+        """The status of the Rollback of that name, once it is finished."""
+        return wait_until(
+            lambda: self.status("rollback", rollback),
+            timeout,
+            accept=lambda status: status.get("result"),
+            describe=f"the Rollback {rollback} to finish",
+        )
 
     def wait_for_rollback(
         self, type_: str, accept: Callable[[Object], object], timeout: float = 60
