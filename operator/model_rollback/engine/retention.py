@@ -1,7 +1,7 @@
 """How many finished Rollbacks a policy keeps: `historyLimit`, the oldest go first."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -12,8 +12,14 @@ from model_rollback.ports import Object, ObjectRef, Objects
 
 log = structlog.get_logger(__name__)
 
-Finished = tuple[str, str, str]
-"""(when it finished, uid, resourceVersion)."""
+
+class Finished(NamedTuple):
+    """A Rollback as it was seen. `at`: when it finished, as the API server writes it."""
+
+    at: str
+    name: str
+    uid: str
+    version: str
 
 
 class Retention:
@@ -36,8 +42,10 @@ class Retention:
         if not ended:
             self._finished.get(key, {}).pop(metadata["name"], None)
             return None
-        identity = (metadata["uid"], str(metadata.get("resourceVersion", "")))
-        self._finished.setdefault(key, {})[metadata["name"]] = (ended, *identity)
+        finished = Finished(
+            ended, metadata["name"], metadata["uid"], str(metadata.get("resourceVersion", ""))
+        )
+        self._finished.setdefault(key, {})[finished.name] = finished
         return key if self._surplus(key) else None
 
     def gone(self, body: Object) -> None:
@@ -52,27 +60,25 @@ class Retention:
 
         One that has changed since it was seen, as when somebody just said Undo, is left to be looked at again.
         """
-        for name, uid, version in self._surplus(key):
-            ref = ObjectRef(API_VERSION, "Rollback", key[0], name)
+        for old in self._surplus(key):
+            ref = ObjectRef(API_VERSION, "Rollback", key[0], old.name)
             try:
-                await self._objects.delete(ref, uid, version)
+                await self._objects.delete(ref, old.uid, old.version)
             except ClusterError as error:
                 log.warning("old rollback not deleted", rollback=str(ref), error=str(error))
                 return
             kept = self._finished.get(key, {})
-            if kept.get(name, ("", "", ""))[2] == version:
-                del kept[name]
+            if kept.get(old.name) == old:
+                del kept[old.name]
             log.info("old rollback deleted: historyLimit", rollback=str(ref), policy=key[1])
 
-    def _surplus(self, key: Key) -> list[tuple[str, str, str]]:
-        """Name, uid and resourceVersion of what is too much, oldest first."""
+    def _surplus(self, key: Key) -> list[Finished]:
+        """What is too much, oldest first."""
         policy = self._store.policies.get(key)
         if policy is None or policy.spec is None:
             return []
-        kept = self._finished.get(key, {})
-        oldest = sorted(kept.items(), key=lambda item: (item[1][0], item[0]))
-        surplus = oldest[: max(0, len(kept) - policy.spec.history_limit)]
-        return [(name, uid, version) for name, (_, uid, version) in surplus]
+        oldest_first = sorted(self._finished.get(key, {}).values())
+        return oldest_first[: max(0, len(oldest_first) - policy.spec.history_limit)]
 
 
 def _ended_at(status: Mapping[str, Any]) -> str:

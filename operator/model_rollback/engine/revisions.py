@@ -88,23 +88,23 @@ async def _keep_hidden(
 
 async def _take_back(objects: Objects, ref: ObjectRef, body: Object) -> None:
     """The Secret of a version that was discarded a moment ago is there until it is collected: it is kept again."""
-    owners = body["metadata"]["ownerReferences"]
+    wanted, path = body["metadata"]["ownerReferences"], "/metadata/ownerReferences"
     try:
         found = await objects.get(ref)
-        handed_over = found["metadata"].get("ownerReferences") or []
-        if found.get("type") == _SECRET_TYPE and [o["uid"] for o in handed_over] != [
-            o["uid"] for o in owners
-        ]:
-            path = "/metadata/ownerReferences"
-            await objects.patch_json(
-                ref,
-                [
-                    {"op": "test", "path": path, "value": handed_over},
-                    {"op": "replace", "path": path, "value": owners},
-                ],
-            )
+        owners = found["metadata"].get("ownerReferences") or []
+        if found.get("type") != _SECRET_TYPE or _uids(owners) == _uids(wanted):
+            return
+        operations = [
+            {"op": "test", "path": path, "value": owners},
+            {"op": "replace", "path": path, "value": wanted},
+        ]
+        await objects.patch_json(ref, operations)
     except NotFound:
         await objects.create(ref, body)
+
+
+def _uids(owners: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [owner["uid"] for owner in owners]
 
 
 async def find_missing(objects: Objects, namespace: str, name: str) -> str:
