@@ -62,13 +62,13 @@ class Fleet:
         # written, as after a start or when a source fails; nor may a storm, until those it has answered have.
         quiet = [policy for policy in awake if is_quiet(policy)]
         breached = [policy for policy in awake if not is_quiet(policy)]
-        at_once = _WITH_THE_TICK if len(breached) <= _BREACHES_WITH_THE_TICK else 0
-        with_the_tick = breached[:_BREACHES_WITH_THE_TICK] + quiet[:at_once]
+        few = 0 if len(breached) > _BREACHES_WITH_THE_TICK else _WITH_THE_TICK
+        with_the_tick = breached[:_BREACHES_WITH_THE_TICK] + quiet[:few]
         self._backlog.drop(with_the_tick)
         # At once: concluded as it was at a tick before, a breach that was measured anew would start nothing.
         self._backlog.put(breached[_BREACHES_WITH_THE_TICK:], around, now=now)
         await each(_by_system(with_the_tick), conclude, at_once=_AT_ONCE)
-        self._backlog.put(quiet[at_once:], around, now=now)
+        self._backlog.put(quiet[few:], around, now=now)
         telemetry.EVALUATIONS.inc(len(policies))
 
     async def stop(self) -> None:
