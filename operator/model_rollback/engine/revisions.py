@@ -92,7 +92,7 @@ async def _take_back(objects: Objects, ref: ObjectRef, body: Object) -> None:
     try:
         found = await objects.get(ref)
         owners = found["metadata"].get("ownerReferences") or []
-        if found.get("type") != _SECRET_TYPE or _uids(owners) == _uids(wanted):
+        if found.get("type") != _SECRET_TYPE or not owners or _uids(owners) == _uids(wanted):
             return
         operations = [
             {"op": "test", "path": path, "value": owners},

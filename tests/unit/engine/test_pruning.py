@@ -161,3 +161,14 @@ async def test_a_secret_that_waits_for_its_collection_is_kept_again():
     assert await revisions.keep(objects, entry, "v12", values) == name
 
     assert objects.kept["Secret", name]["metadata"]["ownerReferences"] == before
+
+
+async def test_a_secret_that_nobody_owns_is_collected_by_nobody_and_left_as_it_is():
+    """Somebody took its owner away: that must not keep a version from being kept, and so a rollback from its plan."""
+    values = {"model": {"key": Confidential("s3cret", "salt")}}
+    objects = Listed()
+    entry = system()
+    name = await revisions.keep(objects, entry, "v12", values)
+    del objects.kept["Secret", name]["metadata"]["ownerReferences"]
+
+    assert await revisions.keep(objects, entry, "v12", values) == name
