@@ -4,10 +4,9 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 import kopf
-from kopf._core.reactor.inventory import (
-    ResourceMemories,
-    ResourceMemory,
-)  # no public name; the lock pins kopf
+
+# The only name that kopf does not promise: pyproject.toml holds kopf below the next minor version for it.
+from kopf._core.reactor.inventory import ResourceMemories
 
 PAGE = 200
 """Objects in one answer to a list. Decoding one holds every thread of the process: a whole fleet would for a second."""
@@ -37,7 +36,7 @@ class NothingRemembered(ResourceMemories):
     Its own, for ten thousand policies with their ModelDeployments, takes 30 MB.
     """
 
-    async def recall(self, raw_body: Any, **given: Any) -> ResourceMemory:
+    async def recall(self, raw_body: Any, **given: Any) -> Any:
         """A fresh memory for each event."""
         return await super().recall(raw_body, **{**given, "ephemeral": True})
 
