@@ -37,6 +37,12 @@ class SlowApiServer:
         self.concluded[policy.ref.name] += 1
         self.moments[policy.ref.name] = now
 
+    async def has_concluded(self, count):
+        """Waits until it has, of so many policies."""
+        async with asyncio.timeout(30):
+            while len(self.concluded) < count:  # noqa: ASYNC110 - the worker tells nobody when it is done
+                await asyncio.sleep(0)
+
 
 def policies(store):
     trigger = {"name": "t", "query": "up", "breach": {"operator": "LessThan", "threshold": "1"}}
@@ -74,9 +80,7 @@ async def test_what_a_tick_did_not_wait_for_is_concluded_once_as_it_was_at_the_n
     api.quick.set()
     await fleet.evaluate(GROUP, all_of_them, {}, now=at(0))
     assert len(api.concluded) < MANY, "the tick has ended before all were concluded"
-    async with asyncio.timeout(30):
-        while len(api.concluded) < MANY:  # noqa: ASYNC110 - the worker tells nobody when it is done
-            await asyncio.sleep(0)
+    await api.has_concluded(MANY)
     assert set(api.concluded.values()) == {1}
     await fleet.stop()
 
@@ -86,9 +90,7 @@ async def test_a_newer_tick_replaces_what_still_waits(fleet):
     fleet._backlog.put(all_of_them, None, now=at(0))
     fleet._backlog.put(all_of_them, None, now=at(15))
     api.quick.set()
-    async with asyncio.timeout(30):
-        while len(api.concluded) < MANY:  # noqa: ASYNC110 - the worker tells nobody when it is done
-            await asyncio.sleep(0)
+    await api.has_concluded(MANY)
     assert set(api.moments.values()) == {at(15)}
     assert set(api.concluded.values()) == {1}
     await fleet.stop()
@@ -111,8 +113,7 @@ async def test_the_ticks_after_a_storm_see_who_else_breaches(fleet):
         await fleet.evaluate(GROUP, late, {}, now=at(15))
         assert len(api.concluded) == 51
         ended.set()
-        while len(api.concluded) < MANY:  # noqa: ASYNC110 - the worker tells nobody when it is done
-            await asyncio.sleep(0)
+        await api.has_concluded(MANY)
     assert set(api.concluded.values()) == {1}
     await fleet.stop()
 
@@ -122,8 +123,7 @@ async def test_in_a_storm_quiet_policies_stand_behind_the_breaches(fleet):
     api.breached = {p.ref.name for p in all_of_them[:60]}
     async with asyncio.timeout(30):
         await fleet.evaluate(GROUP, all_of_them[:100], {}, now=at(0))
-        while len(api.concluded) < 60:  # noqa: ASYNC110 - the worker tells nobody when it is done
-            await asyncio.sleep(0)
+        await api.has_concluded(60)
     assert set(api.concluded) == api.breached
     await fleet.stop()
 
@@ -141,8 +141,7 @@ async def test_the_breaches_that_a_tick_does_not_wait_for_wait_for_no_tick(fleet
     fleet._evaluator = Slow()
     async with asyncio.timeout(30):
         tick = asyncio.create_task(fleet.evaluate(GROUP, all_of_them, {}, now=at(15)))
-        while len(api.concluded) < MANY - 50:  # noqa: ASYNC110 - the worker tells nobody when it is done
-            await asyncio.sleep(0)
+        await api.has_concluded(MANY - 50)
         assert not tick.done()
         api.quick.set()
         await tick
