@@ -1,6 +1,7 @@
 """Every kind of probe on the real API server: what proves a rollback, and what keeps it from being called proved."""
 
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -45,10 +46,35 @@ def probes(world: World, **job_annotations: str) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def probed(world: World, operators: Operators, httpserver: HTTPServer) -> World:
-    """v12 is Verified; the operator finds the Service `recommender` in this process, for no Service answers here."""
+def own_address() -> str:
+    """The address of this machine under which others know it: none that is refused."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as unused:
+        unused.connect(("192.0.2.1", 9))  # nothing is sent: it only chooses the interface
+        return str(unused.getsockname()[0])
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[HTTPServer]:
+    """Answers at every address of this machine, at a loopback address too."""
+    with HTTPServer(host="0.0.0.0", port=0) as server:
+        yield server
+
+
+@pytest.fixture
+def probed(
+    world: World, operators: Operators, httpserver: HTTPServer, elsewhere: HTTPServer, own_address: str
+) -> World:
+    """v12 is Verified; the operator finds the Service `recommender` in this process, for no Service answers here.
+
+    It may ask two hosts outside; whoever owns the second one lets its name lead somewhere else once it was asked.
+    """
     address = f"127.0.0.1:{httpserver.port}"
-    operators.start(resolve=(f"recommender.{world.namespace}.svc:8080={address}",))
+    hosts = {"models.example.com": [own_address], "rebound.example.com": [own_address, "127.0.0.1"]}
+    operators.start(
+        resolve=(f"recommender.{world.namespace}.svc:8080={address}",),
+        allowed_hosts=tuple(f"{host}:{elsewhere.port}" for host in hosts),
+        names=hosts,
+    )
     world.wait_for_version("v12", verified=True)
     return world
 
@@ -83,20 +109,24 @@ def _break_with(world: World, wanted: list[dict[str, Any]], **validation: str) -
 
 
 def test_metrics_logs_and_a_job_prove_a_rollback(
-    probed: World, httpserver: HTTPServer, write_log: Callable[[str], None]
+    probed: World, httpserver: HTTPServer, elsewhere: HTTPServer, write_log: Callable[[str], None]
 ) -> None:
     probed.gauge("engagement", 0.20)
     httpserver.expect_request("/").respond_with_json({"model_version": "v12"})
+    elsewhere.expect_request("/").respond_with_json({"model_version": "v12"})
     write_log(f"oom in {probed.namespace}")  # before the revert: it does not count
-    _break_with(probed, probes(probed))
+    allowed = {"host": "models.example.com", "port": elsewhere.port, "expectVersion": VERSION}
+    _break_with(probed, [*probes(probed), {"name": "allowed", "http": allowed}])
 
     done = probed.wait_for_result()
 
     assert done["status"]["result"] == "Succeeded"
     answers = {p["probe"]: p for p in done["status"]["validation"]}
     assert {name: p["state"] for name, p in answers.items()} == dict.fromkeys(
-        ("ready", "answers", "recovered", "engagement", "quiet", "smoke"), "Passed"
+        ("ready", "answers", "recovered", "engagement", "quiet", "smoke", "allowed"), "Passed"
     )
+    assert answers["allowed"]["observed"] == "v12"
+    assert {r.headers["Host"] for r, _ in elsewhere.log} == {f"models.example.com:{elsewhere.port}"}
     assert answers["answers"]["observed"] == "v12"
     assert answers["engagement"]["message"] == "0.2 is not < 0.10"
     assert answers["quiet"]["message"].startswith("0 lines match")
@@ -119,6 +149,7 @@ ASTRAY = {
     "nowhere": 'services "nowhere" not found',
     "other-port": "has no port 81; it has 80",
     "neighbour": "is not in the operator's setting probes.allowedHosts",
+    "rebound": "resolves to 127.0.0.1, a loopback address, which is not asked",
     "moved": "answered 302 (redirects are not followed)",
 }
 """Probes that lead, or would lead, elsewhere; and what is said of them."""
@@ -144,7 +175,7 @@ def _pod_at(name: str) -> systems.Manifest:
     }
 
 
-def _astray(world: World) -> list[dict[str, Any]]:
+def _astray(world: World, allowed_port: int) -> list[dict[str, Any]]:
     def service(name: str, **spec: Any) -> systems.Manifest:
         return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": spec}
 
@@ -167,6 +198,7 @@ def _astray(world: World) -> list[dict[str, Any]]:
         "nowhere": {"service": "nowhere", "port": 80},
         "other-port": {"service": "other-port", "port": 81},
         "neighbour": {"host": "recommender.another-namespace.svc", "port": 8080},
+        "rebound": {"host": "rebound.example.com", "port": allowed_port},
         "moved": {"service": "recommender", "port": 8080, "path": "/moved"},
     }
     return [{"name": name, "http": http} for name, http in asked.items()]
@@ -180,12 +212,13 @@ def test_no_address_can_be_written_as_a_host(world: World) -> None:
 
 
 def test_what_fails_or_cannot_be_asked_keeps_a_rollback_from_being_called_proved(
-    probed: World, httpserver: HTTPServer, write_log: Callable[[str], None]
+    probed: World, httpserver: HTTPServer, elsewhere: HTTPServer, write_log: Callable[[str], None]
 ) -> None:
     httpserver.expect_request("/").respond_with_json({"model_version": "v13"})
     metadata = "http://169.254.169.254/latest/meta-data/"
     httpserver.expect_request("/moved").respond_with_data("", 302, {"Location": metadata})
-    wanted = [*probes(probed, **{"sim/result": "fail"}), *_astray(probed)]
+    wanted = [*probes(probed, **{"sim/result": "fail"}), *_astray(probed, elsewhere.port)]
+    elsewhere.expect_request("/").respond_with_data("fine")
     _break_with(probed, wanted, onFailure="Escalate")
     write_log(f"oom in {probed.namespace}")
 
@@ -199,6 +232,10 @@ def test_what_fails_or_cannot_be_asked_keeps_a_rollback_from_being_called_proved
     for name, why in ASTRAY.items():
         assert answers[name]["state"] == ("Failed" if name == "moved" else "Unknown")
         assert why in answers[name]["message"], name
+    [(once, _)] = elsewhere.log
+    assert once.host.startswith("rebound.example.com"), (
+        "while its name led where it may lead, and never again"
+    )
     assert (answers["ready"]["state"], answers["recovered"]["state"]) == ("Passed", "Passed")
     failed = {name for name, p in answers.items() if p["state"] == "Failed"}
     assert "answers" in failed

@@ -8,12 +8,14 @@ import multiprocessing
 import os
 import runpy
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["pytest", "tests.support.forked", "model_rollback.app"])
@@ -27,12 +29,18 @@ class ForkedModule:
     """`python -m MODULE ARGUMENTS` with its output in a file; the part of `subprocess.Popen` that tests use."""
 
     def __init__(
-        self, module: str, arguments: Sequence[str], environment: Mapping[str, str], log: Path
+        self,
+        module: str,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        log: Path,
+        *,
+        names: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
+        """`names`: what DNS says of them in that process, one address at each question, the last one for ever."""
         log.touch()
-        self._process = _CONTEXT.Process(
-            target=_become, args=(module, list(arguments), dict(environment), str(log)), daemon=True
-        )
+        everything = (module, list(arguments), dict(environment), str(log), dict(names or {}))
+        self._process = _CONTEXT.Process(target=_become, args=everything, daemon=True)
         with _ALONE:
             self._process.start()
         assert self._process.pid is not None
@@ -73,7 +81,27 @@ def _die_with_parent() -> None:
     ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
 
 
-def _become(module: str, arguments: list[str], environment: dict[str, str], log: str) -> None:
+def _play_dns(names: Mapping[str, Sequence[str]]) -> None:
+    """The name server of whoever owns those names; every other name is asked for as ever."""
+    ask, asked = socket.getaddrinfo, dict.fromkeys(names, 0)
+
+    def getaddrinfo(host: Any, *arguments: Any, **options: Any) -> Any:
+        if host not in names:
+            return ask(host, *arguments, **options)
+        answer = names[host][min(asked[host], len(names[host]) - 1)]
+        asked[host] += 1
+        return ask(answer, *arguments, **options)
+
+    socket.getaddrinfo = getaddrinfo
+
+
+def _become(
+    module: str,
+    arguments: list[str],
+    environment: dict[str, str],
+    log: str,
+    names: Mapping[str, Sequence[str]],
+) -> None:
     _die_with_parent()
     sink = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     nothing = os.open(os.devnull, os.O_RDONLY)
@@ -84,4 +112,5 @@ def _become(module: str, arguments: list[str], environment: dict[str, str], log:
     os.environ.update(environment)
     sys.argv = [module, *arguments]
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    _play_dns(names)
     runpy.run_module(module, run_name="__main__", alter_sys=True)

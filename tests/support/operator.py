@@ -8,7 +8,7 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -145,6 +145,8 @@ class Operators:
         kubeconfig: Path | None = None,
         sources: Mapping[str, Any] | None = None,
         resolve: tuple[str, ...] = (),
+        allowed_hosts: tuple[str, ...] = (),
+        names: Mapping[str, Sequence[str]] | None = None,
         brake: Mapping[str, Any] | None = None,
         elects: bool = False,
         target_kinds: Path | None = None,
@@ -155,7 +157,7 @@ class Operators:
         `elects`: it is one of several replicas, and the Lease of the namespace says which of them writes.
 
         `kubeconfig`: other credentials or another way to the API server. `sources`: instead of the real Prometheus.
-        `target_kinds`: a folder with more presets.
+        `target_kinds`: a folder with more presets. `names`: what DNS says to it, see `ForkedModule`.
         """
         number = len(self.running)
         configuration = self._folder / f"operator-{number}.yaml"
@@ -165,7 +167,7 @@ class Operators:
                     "metricsSources": sources or {"default": {"url": self._prometheus_url, "timeout": "2s"}},
                     "namespaces": [self._namespace],
                     **({"targetKinds": str(target_kinds)} if target_kinds is not None else {}),
-                    "probes": {"resolve": list(resolve)},
+                    "probes": {"resolve": list(resolve), "allowedHosts": list(allowed_hosts)},
                     "brake": dict(brake or {}),
                     "log": {"format": "json", "level": "info"},
                     "http": {"host": "127.0.0.1", "port": 0},
@@ -184,6 +186,7 @@ class Operators:
             ["--config", str(configuration)],
             {**os.environ, "KUBECONFIG": str(kubeconfig or self._kubeconfig)},
             log,
+            names=names,
         )
         started = OperatorProcess(process, log)
         self.running.append(started)
