@@ -164,8 +164,12 @@ class Context:
 
     def look_anew(self) -> None:
         """Time has passed: what was seen of the targets, and what was drafted from it, is not gone by any more."""
-        self._seen.clear()
+        self.forget_seen()
         self._forget_draft()
+
+    def forget_seen(self) -> None:
+        """What was seen of the targets was seen for another plan, or too long ago."""
+        self._seen.clear()
 
     @property
     def job_runner(self) -> JobRunner:

@@ -40,9 +40,11 @@ class Reverting:
             artifacts: those of the version that is put back, as the preflight found them.
         """
         c = self._c
-        first = await self._first_moves()
+        first, tried = await self._first_moves(), c.status.plan_hash
 
         def change(status: RollbackStatus) -> RollbackStatus:
+            if status.plan_hash != tried:
+                raise machine.IllegalTransition("another plan was written meanwhile, which nobody has tried")
             status = machine.preflight_passed(status, at=c.now(), unknown=unknown, artifacts=artifacts)
             for name, changes in first.items():
                 status = machine.change_step(status, name, at=c.now(), **changes)

@@ -152,6 +152,7 @@ class RollbackRun:
             self._overtaken = not again and self.rollback.resource_version != seen
             if not self._overtaken:
                 raise
+            self._c.forget_seen()
             return None
         self._overtaken = False
         return pause

@@ -27,6 +27,7 @@ class Reluctant(Cluster):
         super().__init__(*objects)
         self.refusals: list[ClusterError] = []
         self.statuses: list[dict[str, Any]] = []
+        self.overtaken_by: dict[str, Any] | None = None
 
     async def patch_json(self, ref, operations, *, dry_run=False):
         if dry_run and self.refusals:
@@ -35,6 +36,9 @@ class Reluctant(Cluster):
 
     async def patch_status(self, ref, status, resource_version):
         if ref == ROLLBACK:
+            before, self.overtaken_by = self.overtaken_by, None
+            if before is not None:
+                await super().patch_status(ref, before, resource_version)
             self.statuses.append(status)
         return await super().patch_status(ref, status, resource_version)
 
@@ -125,3 +129,22 @@ async def test_where_the_dry_run_cannot_be_asked_nothing_is_written_and_next_tim
     await place.run._move()
     assert place.written == [("Unknown", True, "Pending")]
     assert place.cluster.dry_runs == []
+
+
+async def test_a_plan_that_another_process_wrote_first_does_not_count_as_tried():
+    """What a process sent before it died may come late, and its dry runs were refused, or were never made."""
+    predecessor = Place()
+    predecessor.cluster.refusals = [Refused("a policy says no")]
+    await predecessor.run._move()
+    (alone, _) = predecessor.cluster.statuses
+    place = Place()
+    place.cluster.overtaken_by = {**alone, "planHash": "of another plan"}
+
+    await place.run._move_once()
+
+    assert (place.run.phase, place.run.rollback.status.plan_hash) == (Phase.PREFLIGHT, "of another plan")
+    assert place.cluster.dry_runs == [TARGET]
+
+    await place.run._move_once()
+    assert place.run.phase is Phase.REVERTING
+    assert place.cluster.dry_runs == [TARGET, TARGET]
