@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from pydantic import BaseModel
+
 from model_rollback.api.v1alpha1.component import Component
 from model_rollback.api.v1alpha1.model_deployment import ModelDeploymentSpec
 from model_rollback.api.v1alpha1.model_deployment_status import (
@@ -45,6 +47,11 @@ def seconds(count: float) -> timedelta:
 def at(count: float) -> datetime:
     """That many seconds after NOW."""
     return NOW + seconds(count)
+
+
+def wire(model: BaseModel) -> dict[str, Any]:
+    """As the API server has it."""
+    return model.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
 # --- measuring ----------------------------------------------------------------------------------------------------

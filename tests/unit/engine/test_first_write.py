@@ -10,7 +10,7 @@ from model_rollback.core.machine import Phase
 from model_rollback.engine.run import RollbackRun
 from model_rollback.errors import ClusterError, Refused, Unavailable
 from model_rollback.ports import ObjectRef
-from tests.unit.core.builders import NOW, deployment
+from tests.unit.core.builders import NOW, deployment, wire
 from tests.unit.engine.api_server import Cluster
 from tests.unit.engine.test_planning import Ground, revision
 
@@ -50,14 +50,13 @@ class Place:
         ground = Ground()
         kept = ObjectRef("apps/v1", "ControllerRevision", "shop", "recommender-v12")
         identity = {"namespace": "shop", "resourceVersion": "1"}
-        system = {"metadata": {**identity, "name": "recommender", "uid": "uid-recommender"}, "spec": {}}
+        system = {"metadata": {**identity, "name": "recommender", "uid": "uid-recommender"}}
         record = {"metadata": {**identity, "name": "by-hand", "uid": "uid-by-hand"}}
-        spec = ground.rollback.spec.model_dump(mode="json", by_alias=True, exclude_none=True)
         self.cluster = Reluctant(
             (TARGET, deployment("shop/recommender:v13")),
             (kept, revision("v12")),
-            (SYSTEM, {**system, "spec": _wire(ground.system.spec)}),
-            (ROLLBACK, {**record, "spec": spec}),
+            (SYSTEM, {**system, "spec": wire(ground.system.spec)}),
+            (ROLLBACK, {**record, "spec": wire(ground.rollback.spec)}),
         )
         self.told: list[str] = []
         world: Any = SimpleNamespace(
@@ -80,11 +79,6 @@ class Place:
             )
             for s in self.cluster.statuses
         ]
-
-
-def _wire(model: Any) -> dict[str, Any]:
-    found: dict[str, Any] = model.model_dump(mode="json", by_alias=True, exclude_none=True)
-    return found
 
 
 async def test_plan_dry_run_and_first_step_are_told_in_one_write_before_the_patch():

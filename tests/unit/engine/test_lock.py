@@ -8,7 +8,7 @@ from model_rollback.engine.store import RollbackEntry, SystemEntry
 from model_rollback.errors import NotFound, Unavailable
 from model_rollback.ports import ObjectRef
 from tests.unit.api.objects import MODEL_DEPLOYMENT, ROLLBACK, with_fields
-from tests.unit.core.builders import NOW, at, make_status, quarantined
+from tests.unit.core.builders import NOW, at, make_status, quarantined, wire
 from tests.unit.engine.api_server import Cluster
 
 SYSTEM = ObjectRef("modelrollback.dev/v1alpha1", "ModelDeployment", "shop", "recommender")
@@ -22,7 +22,7 @@ def stored(status: ModelDeploymentStatus) -> tuple[Cluster, SystemEntry]:
         MODEL_DEPLOYMENT,
         {
             "metadata": {"name": "recommender", "namespace": "shop", "uid": "u", "resourceVersion": "7"},
-            "status": status.model_dump(mode="json", by_alias=True, exclude_none=True),
+            "status": wire(status),
         },
     )
     return Cluster((SYSTEM, body)), SystemEntry(body)

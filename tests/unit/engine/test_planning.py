@@ -21,11 +21,10 @@ from tests.unit.core.builders import (
     make_system,
     quarantined,
     recorded,
+    wire,
 )
 from tests.unit.engine.kept_objects import KeptObjects
 from tests.unit.engine.test_steps import Clock
-
-WIRE: dict[str, Any] = {"mode": "json", "by_alias": True, "exclude_none": True}
 
 
 def body(kind: str, name: str, **fields: Any) -> dict[str, Any]:
@@ -49,14 +48,10 @@ class Ground:
         self.objects = KeptObjects(
             deployment(f"shop/recommender:{live}"), *(revision(v) for v in ("v12", "v11", "v10"))
         )
-        spec = make_system().model_dump(**WIRE)
+        spec = wire(make_system())
         status = make_status("v13", *history)
-        self.system = SystemEntry(
-            body("ModelDeployment", "recommender", spec=spec, status=status.model_dump(**WIRE))
-        )
-        self.policy = PolicyEntry(
-            body("RollbackPolicy", "recommender", spec=make_policy(**policy).model_dump(**WIRE))
-        )
+        self.system = SystemEntry(body("ModelDeployment", "recommender", spec=spec, status=wire(status)))
+        self.policy = PolicyEntry(body("RollbackPolicy", "recommender", spec=wire(make_policy(**policy))))
         self.runner = StepRunner(self.objects, self.objects, Clock(), "shop", "by-hand", 1)
         self.rollback = self.manual()
 

@@ -9,7 +9,7 @@ from model_rollback.engine import revisions
 from model_rollback.engine.pruning import Pruning
 from model_rollback.engine.store import SystemEntry
 from model_rollback.errors import Unavailable
-from tests.unit.core.builders import make_status, recorded
+from tests.unit.core.builders import make_status, recorded, wire
 from tests.unit.engine.kept_objects import KeptObjects
 
 
@@ -40,7 +40,7 @@ def rollback(**status: Any) -> dict[str, Any]:
 
 def body(*history: str, version: int = 7, **status: Any) -> dict[str, Any]:
     past = [recorded(name) for name in history or ("v12",)]
-    written = make_status("v12", *past, **status).model_dump(mode="json", by_alias=True, exclude_none=True)
+    written = wire(make_status("v12", *past, **status))
     metadata = {"name": "recommender", "namespace": "shop", "uid": "mdep-1", "resourceVersion": str(version)}
     return {"kind": "ModelDeployment", "metadata": metadata, "spec": {}, "status": written}
 

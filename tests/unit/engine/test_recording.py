@@ -15,7 +15,7 @@ from model_rollback.engine.pruning import Pruning
 from model_rollback.engine.recording import Recording
 from model_rollback.engine.store import SystemEntry
 from model_rollback.ports import ObjectRef
-from tests.unit.core.builders import NOW, at, deployment, image, make_system
+from tests.unit.core.builders import NOW, at, deployment, image, make_system, wire
 from tests.unit.core.test_images import pod
 from tests.unit.engine.api_server import Cluster
 
@@ -47,7 +47,7 @@ class Ground:
         status = {"currentVersion": "v13", "currentDigest": version_digest(image("v13"))}
         body = {
             "metadata": {"name": "recommender", "namespace": "shop", "uid": "u", "resourceVersion": "1"},
-            "spec": make_system().model_dump(mode="json", by_alias=True, exclude_none=True),
+            "spec": wire(make_system()),
             "status": status,
         }
         self.cluster = Cluster((TARGET, target), (OURS, body))

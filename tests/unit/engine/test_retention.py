@@ -5,7 +5,7 @@ from typing import Any
 from model_rollback.engine.retention import Retention
 from model_rollback.engine.store import Store
 from model_rollback.errors import Forbidden
-from tests.unit.core.builders import make_policy
+from tests.unit.core.builders import make_policy, wire
 from tests.unit.engine.kept_objects import KeptObjects
 
 KEY = ("shop", "recommender")
@@ -23,7 +23,7 @@ def rollback(name: str, finished: int = 0, namespace: str = "shop", **status: An
 
 def retention(*bodies: dict[str, Any], limit: int = 2, **faults: Any) -> tuple[Retention, KeptObjects]:
     store = Store()
-    spec = make_policy(historyLimit=limit).model_dump(mode="json", by_alias=True, exclude_none=True)
+    spec = wire(make_policy(historyLimit=limit))
     metadata = {"name": "recommender", "namespace": "shop", "uid": "p", "resourceVersion": "1"}
     store.put_policy({"metadata": metadata, "spec": spec})
     objects = KeptObjects(*bodies, **faults)
