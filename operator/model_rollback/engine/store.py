@@ -6,7 +6,7 @@ itself only.
 
 import asyncio
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -30,6 +30,7 @@ from model_rollback.core.calm import Calm
 from model_rollback.core.health import HealthClock
 from model_rollback.core.kinds import problems
 from model_rollback.core.live import LiveTarget
+from model_rollback.core.machine import Change
 from model_rollback.core.plan import settle_of
 from model_rollback.core.presets import Policy, resolve_policy
 from model_rollback.core.questions import Question, Questions, questions_of
@@ -230,7 +231,7 @@ class RollbackEntry(Held[RollbackStatus]):
         """The identity of the version that was put back last; empty before the plan."""
         return next((t.digest for t in self.status.targets if t.version == self.status.to_version), "")
 
-    def observed(self, change: Callable[[RollbackStatus], RollbackStatus]) -> Callable[..., RollbackStatus]:
+    def observed(self, change: Change) -> Change:
         """`change`, on a status that says which generation of the spec it was decided on."""
         seen = {"observed_generation": self.generation}
         return lambda status: change(status.model_copy(update=seen))
