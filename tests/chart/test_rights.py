@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.administrator import client
+from tests.support.asking import api_server
 from tests.support.commands import CommandError
 from tests.support.identity import service_account_kubeconfig
 
@@ -147,11 +147,8 @@ def may(kubectl, right: tuple[str, str, str], namespace: str) -> bool:
 
 def create(kubectl, review: dict) -> dict:
     """Asked without a process: there are more than a hundred rows."""
-    answer = client(kubectl.kubeconfig).post(
-        version=review["apiVersion"], url=f"{review['kind'].lower()}s", json=review
-    )
-    answer.raise_for_status()
-    return answer.json()
+    server = api_server(kubectl.kubeconfig)
+    return server.ask("POST", server.resource(review["kind"]), namespace=None, body=review)
 
 
 def rights(kubectl, namespace: str) -> set[tuple[str, str, str]]:

@@ -186,8 +186,7 @@ def test_a_controller_that_gives_up_halts_the_rollback(name: str, played: Played
 def test_an_abort_puts_everything_back_as_it_was(played: Played) -> None:
     name = "isvc-failing"
     assert "runtimeVersion" not in played.target(name)["spec"]["predictor"]["model"]
-    intent = json.dumps({"spec": {"intent": "Abort"}})
-    played.kubectl("patch", "rbk", name, "--type=merge", f"--patch={intent}", namespace=played.namespace)
+    writing.patch(played.kubectl, "rbk", name, {"spec": {"intent": "Abort"}}, namespace=played.namespace)
 
     record = wait_until(
         lambda: played.get("rbk", name),

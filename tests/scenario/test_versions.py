@@ -54,11 +54,7 @@ def test_a_mixed_rollout_is_no_version_and_both_go_back_in_order(pair: World, au
     revisions = {v["revision"]: v["version"] for v in pair.status()["history"]}
     assert _kept(pair) == revisions
 
-    pair.kubectl(
-        *("patch", "deployment", "recommender", "--type=merge"),
-        '--patch={"spec": {"revisionHistoryLimit": 5}}',
-        namespace=pair.namespace,
-    )
+    pair.patch("deployment", {"revisionHistoryLimit": 5})
     mark = audit.mark()
     pair.quality(BAD)
     pair.wait_for_image("v12")
@@ -82,7 +78,7 @@ def test_a_mixed_rollout_is_no_version_and_both_go_back_in_order(pair: World, au
         ("v13", "fixed upstream", done["metadata"]["name"])
     ]
     assert pair.status().get("quarantined", []) == []
-    (event,) = wait_until(lambda: pair.events("QuarantineReleased"), describe="the Event")
+    (event,) = pair.wait_for_event("QuarantineReleased")
     assert (event["regarding"]["kind"], "fixed upstream" in event["note"]) == ("ModelDeployment", True)
 
 
@@ -107,7 +103,17 @@ def test_a_restart_is_no_new_version_and_each_version_says_who_made_it(
         ["kubectl"],
     ]
 
-    # Two are kept; of the third nothing is left behind.
+    _two_are_kept_and_of_the_third_nothing_is_left(protected)
+    _a_change_by_hand_is_its_authors(protected)
+
+    _upgrade(helm, tmp_path, systems.deployment("v16"), protected.namespace)
+    protected.wait_for_record("v16")
+    assert protected.status()["history"][0]["changedBy"][0]["manager"] == "helm"
+    managed = protected.wait_for_condition("modeldeployment", "ExternallyManaged", is_("True"))
+    assert "Helm release recommender" in managed["message"]
+
+
+def _two_are_kept_and_of_the_third_nothing_is_left(protected: World) -> None:
     protected.patch("modeldeployment", {"versioning": {"historyLimit": 2}})
     argo = ("--server-side", "--force-conflicts", "--field-manager=argocd-controller")
     protected.kubectl(
@@ -125,6 +131,9 @@ def test_a_restart_is_no_new_version_and_each_version_says_who_made_it(
         accept=lambda kept: set(kept) == {v["revision"] for v in history},
         describe="the ControllerRevision of the version that fell out of the history to be deleted",
     )
+
+
+def _a_change_by_hand_is_its_authors(protected: World) -> None:
     image = f"server={systems.image_of('v15')}"
     protected.kubectl("set", "image", "deployment/recommender", image, namespace=protected.namespace)
     latest = wait_until(
@@ -143,12 +152,6 @@ def test_a_restart_is_no_new_version_and_each_version_says_who_made_it(
         describe="the image that was edited to be recorded",
     )
     assert edited["changedBy"][0]["manager"] == "kubectl-edit"
-
-    _upgrade(helm, tmp_path, systems.deployment("v16"), protected.namespace)
-    protected.wait_for_record("v16")
-    assert protected.status()["history"][0]["changedBy"][0]["manager"] == "helm"
-    managed = protected.wait_for_condition("modeldeployment", "ExternallyManaged", is_("True"))
-    assert "Helm release recommender" in managed["message"]
 
 
 def _upgrade(helm: Helm, folder: Path, manifest: systems.Manifest, namespace: str) -> None:
