@@ -31,6 +31,9 @@ def main(arguments: list[str] | None = None) -> int:
     except TableError as error:
         print(f"mutate: {error}", file=sys.stderr)
         return 1
+    if not mutants:
+        print(f"mutate: no guard and no file has {options.word!r} in it", file=sys.stderr)
+        return 1
     for problem in (p for m in mutants for p in drift(m)):
         print(f"mutate: the table must follow the code: {problem}", file=sys.stderr)
     began = time.monotonic()

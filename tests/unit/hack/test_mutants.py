@@ -38,6 +38,11 @@ def test_a_gate_without_a_mutant_is_told(monkeypatch):
         load()
 
 
+def test_a_word_that_no_guard_has_is_told(capsys):
+    assert mutate.main(["no-such-guard"]) == 1
+    assert "no guard and no file has 'no-such-guard' in it" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
