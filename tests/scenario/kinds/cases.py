@@ -214,8 +214,11 @@ INDEX: Manifest = {
     ],
     "readiness": {"fields": [{"path": "status.state", "equals": "Serving"}]},
 }
-NEVER_READY = "10s"
-"""Step time-out where the status has no word for giving up: the controller says not ready, for as long as one asks."""
+NEVER_READY = "45s"
+"""Step time-out where the status has no word for giving up: the controller says not ready, for as long as one asks.
+
+All cases are put back at once: the played controllers must have come to each of them before its step times out.
+"""
 CRON_ENV = "spec.jobTemplate.spec.template.spec.containers[name=server].env[name=DATASET].value"
 
 
