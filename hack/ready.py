@@ -183,6 +183,8 @@ def become(command: list[str], uv: Path) -> NoReturn:
         [str(environment / "bin"), str(uv.parent), os.environ.get("PATH", "")]
     )
     os.environ.pop("PYTHONHOME", None)
+    # Without bytecode each of the hundreds of Python processes of a test run compiles all that it imports.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     os.chdir(ROOT)
     try:
         os.execvp(command[0], command)
