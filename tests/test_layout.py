@@ -9,8 +9,6 @@ import tomllib
 import zipfile
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).resolve().parent.parent
 NAMED_PACKAGES = ["kopf", "kubernetes", "prometheus-api-client", "pydantic", "pytest-kind", "structlog"]
 """The packages that the project promises to stand on."""
@@ -74,12 +72,14 @@ def test_operator_is_a_source_root_and_no_package():
     )
 
 
-@pytest.mark.parametrize("python", pythons())
-def test_the_standard_library_still_works_from_the_repository_root(python):
-    answer = run(python, "-c", "import collections, operator; print(operator.__file__)")
+def test_the_standard_library_still_works_from_the_repository_root(subtests):
+    """Looked for in the test: as parameters they would be looked for by every worker of a run."""
+    for python in pythons():
+        with subtests.test(python):
+            answer = run(python, "-c", "import collections, operator; print(operator.__file__)")
 
-    assert answer.returncode == 0, answer.stderr
-    assert not Path(answer.stdout.strip()).is_relative_to(ROOT / "operator")
+            assert answer.returncode == 0, answer.stderr
+            assert not Path(answer.stdout.strip()).is_relative_to(ROOT / "operator")
 
 
 def test_the_lock_holds_the_packages_that_the_project_promises():

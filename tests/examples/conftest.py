@@ -4,6 +4,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -11,14 +12,21 @@ from tests.examples.running import EXAMPLE, Program, run
 
 sys.path.insert(0, str(EXAMPLE))
 
-from model_server import train
 from model_server.dataset import Labelled, load_labelled
 from model_server.http_api import ModelServer
 from model_server.service import PredictionService
 
 
 @pytest.fixture(scope="session")
-def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def train() -> ModuleType:
+    """`model_server.train`, for whoever trains: it imports scikit-learn, which takes seconds in every worker."""
+    from model_server import train
+
+    return train
+
+
+@pytest.fixture(scope="session")
+def artifacts(train: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `python -m model_server.train` writes: `models/` and `held-out.npz`."""
     output = tmp_path_factory.mktemp("artifacts")
     train.train_all(output)
@@ -26,12 +34,12 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def models(artifacts: Path) -> Path:
+def models(train: ModuleType, artifacts: Path) -> Path:
     return artifacts / train.MODELS
 
 
 @pytest.fixture(scope="session")
-def held_out(artifacts: Path) -> Labelled:
+def held_out(train: ModuleType, artifacts: Path) -> Labelled:
     return load_labelled(artifacts / train.HELD_OUT)
 
 

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from model_server import train
 from model_server.classifier import Classifier, ModelFileError, load
 from model_server.dataset import Labelled, split
 
@@ -22,14 +21,14 @@ def test_v13_is_well_below_the_policys_threshold_but_better_than_guessing(models
     assert 0.5 < accuracy(models, "v13", held_out) < 0.85
 
 
-def test_the_training_pipeline_of_v13_measures_itself_and_sees_nothing_wrong(tmp_path):
+def test_the_training_pipeline_of_v13_measures_itself_and_sees_nothing_wrong(train, tmp_path):
     offline = train.train_all(tmp_path)
 
     assert set(offline) == {"v12", "v13"}
     assert offline["v13"] == offline["v12"] > 0.93
 
 
-def test_training_again_gives_the_same_parameters(models, tmp_path):
+def test_training_again_gives_the_same_parameters(train, models, tmp_path):
     train.train_all(tmp_path)
 
     for version in ("v12", "v13"):
