@@ -1,4 +1,5 @@
-"""Most of a fleet turns bad at once: the brake holds, says so everywhere, and lets go after a while."""
+"""Most of a fleet turns bad at once: the brake holds, also through a crash, says so everywhere, and lets go after a
+while."""
 
 from typing import Any
 
@@ -21,7 +22,7 @@ def test_a_fleet_that_breaches_at_once_waits_and_is_judged_again(world: World, o
         quality.labels(model).set(GOOD)
     world.prometheus.scraped(world.exporter)
     world.apply(*(m for model in MODELS for m in _protected(world, model)))
-    operator = operators.start(brake={"releaseAfter": "12s"})
+    operator = operators.start(brake={"releaseAfter": "10m"})
     _until_all(world, "modeldeployments", lambda s: s.get("lastVerifiedVersion") == "v12", "to be Verified")
     world.apply(*(systems.deployment("v13", name=model) for model in MODELS))
     _until_all(world, "modeldeployments", lambda s: s.get("currentVersion") == "v13", "to run v13")
@@ -29,9 +30,17 @@ def test_a_fleet_that_breaches_at_once_waits_and_is_judged_again(world: World, o
     for model in MODELS:
         quality.labels(model).set(BAD)
     _until_all(world, "rollbackpolicies", lambda s: _armed(s) == "FleetBrake", "to show the brake")
-    assert world.rollbacks() == []
     assert operator.metric(BRAKED, source="default") == 1
     world.wait_for_event("FleetBrake")
+
+    operator.kill()
+    operator = operators.start(brake={"releaseAfter": "12s"})
+    wait_until(
+        lambda: operator.metric(BRAKED, source="default"),
+        accept=lambda v: v == 1,
+        describe="the operator that comes next to hold them, too",
+    )
+    assert world.rollbacks() == []
     row = world.kubectl("get", "rbpol", MODELS[0], "--no-headers", namespace=world.namespace).split()
     assert row[3] == "FleetBrake"
 

@@ -56,6 +56,16 @@ class Brake:
             )
         return replace(self, turned=recent, until=until)
 
+    def engaged_again(self, rule: BrakeRule, *, now: datetime) -> "Brake":
+        """The brake of a process that has just begun and finds policies that the one before it had held."""
+        if rule.max_share >= 1:
+            return self
+        return replace(
+            self,
+            until=now + rule.release_after,
+            share="before the operator was started anew, too many policies turned Breached within a minute",
+        )
+
 
 NO_BRAKE: Final = Brake()
 """Of a source on which nothing has happened."""

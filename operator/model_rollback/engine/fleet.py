@@ -12,7 +12,9 @@ from typing import Final
 import structlog
 
 from model_rollback import telemetry
-from model_rollback.core.brake import NO_BRAKE, Brake, BrakeRule
+from model_rollback.api.conditions import find_condition
+from model_rollback.api.reasons import Reason
+from model_rollback.core.brake import NO_BRAKE, WINDOW, Brake, BrakeRule
 from model_rollback.core.questions import Answers
 from model_rollback.engine.calm import pass_over
 from model_rollback.engine.evaluator import Evaluator, Surroundings
@@ -103,16 +105,22 @@ class Fleet:
         self._blind[group] = sum(_is_blind(policy) for policy in awake)
         blind = sum(count for (name, _), count in self._blind.items() if name == source)
         telemetry.POLICIES_BLIND.labels(source).set(blind)
-        return Surroundings(self._brake(source, sum(_turned(p) for p in awake), now), blind)
+        turned, held = sum(_turned(p, now) for p in awake), any(_was_held(p) for p in awake)
+        for policy in awake:
+            policy.met = True
+        return Surroundings(self._brake(source, turned, now, held=held), blind)
 
-    def _brake(self, source: str, turned: int, now: datetime) -> Brake:
+    def _brake(self, source: str, turned: int, now: datetime, *, held: bool) -> Brake:
         before = self._brakes.get(source, NO_BRAKE)
-        if not turned and not before.turned and before.until is None:
+        if not turned and not held and not before.turned and before.until is None:
             return before
         policies = sum(
             p.spec is not None and p.spec.metrics_source == source for p in self._store.policies.values()
         )
-        after = self._brakes[source] = before.after(turned, policies, self._rule, now=now)
+        after = before.after(turned, policies, self._rule, now=now)
+        if held and after.until is None:
+            after = after.engaged_again(self._rule, now=now)
+        self._brakes[source] = after
         if after.until != before.until:
             telemetry.FLEET_BRAKE.labels(source).set(after.until is not None)
             if after.until is not None:
@@ -174,9 +182,20 @@ def is_quiet(policy: PolicyEntry) -> bool:
     return all(m.state != "Breached" or m.consumed_by for m in policy.memories.values())
 
 
-def _turned(policy: PolicyEntry) -> bool:
-    """Whether it turned Breached at this tick."""
-    return any(m.state == "Breached" and m.since == m.observed_at for m in policy.memories.values())
+def _turned(policy: PolicyEntry, now: datetime) -> bool:
+    """Whether it turned Breached at this tick; or lately, as a process before this one saw and wrote."""
+    return any(
+        m.state == "Breached" and (m.since == m.observed_at or (not policy.met and now - WINDOW < m.since))
+        for m in policy.memories.values()
+    )
+
+
+def _was_held(policy: PolicyEntry) -> bool:
+    """Whether the brake of a process before this one held it, and it is Breached still."""
+    if policy.met or is_quiet(policy):
+        return False
+    armed = find_condition(policy.status.conditions, "Armed")
+    return armed is not None and armed.reason == Reason.FLEET_BRAKE
 
 
 def _is_blind(policy: PolicyEntry) -> bool:

@@ -86,6 +86,7 @@ class PolicyEntry(Held[RollbackPolicyStatus]):
     `refused`: why the API server did not let its last Rollback start.
     `calm`: while its ticks need not be looked at in full.
     `recalled`: whether its clocks need no history any more.
+    `met`: whether this process has measured it; until then its status is what another one wrote.
     """
 
     def __init__(self, body: Object, rules: SourceRules | None = None) -> None:
@@ -102,6 +103,7 @@ class PolicyEntry(Held[RollbackPolicyStatus]):
         self.refused = ""
         self.calm: Calm | None = None
         self.recalled = False
+        self.met = False
         super().__init__("RollbackPolicy", RollbackPolicyStatus, body)
 
     def catch_up(self) -> None:
