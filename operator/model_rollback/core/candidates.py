@@ -229,8 +229,13 @@ def declaration_of(candidate: Candidate, spec: ModelDeploymentSpec) -> DeclaredV
 
 
 def _fits(candidate: Candidate, spec: ModelDeploymentSpec) -> bool:
-    """Whether its values can be written to the components as they are described now."""
+    """Whether its values can be written to the components as they are described now.
+
+    A declared version may leave pins as they are. One that was recorded is Verified as a whole: it must have all.
+    """
     pins = {c.name: {pin.name for pin in type_of(c).pins} for c in spec.components}
+    if candidate.revision:
+        return {component: set(values) for component, values in candidate.values.items()} == pins
     return all(set(values) <= pins.get(component, set()) for component, values in candidate.values.items())
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from model_rollback.api.group import ANNOTATION_LAST_WRITE
 from model_rollback.core.confidential import Confidential, revealed
 from model_rollback.core.kinds import TargetType
-from model_rollback.core.paths import MISSING, Resolved, resolve
+from model_rollback.core.paths import MISSING, PathError, Resolved, resolve
 from model_rollback.presets.kinds import PinPreset
 
 PinValues = Mapping[str, Any]
@@ -128,8 +128,11 @@ def build_patch(
     a version that nobody judged; an autoscaler or a status update disturbs nothing.
 
     Raises:
-        PathError: a pin is not there.
+        PathError: a pin is not there, or `wanted` says nothing of it.
     """
+    unsaid = [pin.name for pin in kind.pins if pin.name not in wanted]
+    if unsaid:
+        raise PathError(f"what is to be put back says nothing of {', '.join(unsaid)}")
     operations: list[dict[str, Any]] = [_test("/metadata/uid", obj["metadata"]["uid"])]
     old: dict[str, Any] = {}
     new: dict[str, Any] = {}

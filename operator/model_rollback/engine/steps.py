@@ -178,8 +178,8 @@ class StepRunner:
                 live = replace(live, readiness=await self._consumers.readiness(component))
         except ClusterError as error:
             return or_timed_out(step, procedure, failure(error), self._clock.now())
-        if live.pins is None:
-            return failed(Reason.TARGETS_MISSING, live.problem)
+        if live.pins is None or live.pins.keys() != wanted.keys():
+            return _unfit(component, live, wanted)
         if step.state == "Pending":
             return self._begin(step, live, expected, wanted)
         if dict(live.pins) == show_all(wanted):
@@ -319,6 +319,14 @@ def _speaks_of(readiness: Readiness, step: Step) -> bool:
         return True
     written: datetime = step.written_at.replace(microsecond=0)
     return readiness.failed_at >= written
+
+
+def _unfit(component: Component, live: LiveTarget, wanted: PinValues) -> Progress:
+    if live.pins is None:
+        return failed(Reason.TARGETS_MISSING, live.problem)
+    now, then = ", ".join(live.pins), ", ".join(wanted)
+    said = f"{component.name} has the pins {now} now, and the plan was made for {then}"
+    return failed(Reason.INVALID_SPEC, f"the ModelDeployment was edited: {said}")
 
 
 def _third_version(component: Component, live: LiveTarget) -> str:

@@ -11,12 +11,15 @@ from tests.unit.core.builders import (
     declared,
     image,
     live,
+    make_component,
     make_status,
     make_system,
     quarantined,
     recorded,
 )
 
+IMAGE_PIN = {"name": "image", "path": "spec.template.spec.containers[name=server].image"}
+DATASET_PIN = {"name": "log", "path": "spec.template.spec.containers[name=server].env[name=LOG].value"}
 LAST_VERIFIED = Target()
 PREVIOUS = Target(strategy="Previous")
 UNVERIFIED = {"safe": "Unverified"}
@@ -369,3 +372,33 @@ def test_a_version_that_does_not_fit_the_components_is_not_put_back(shown):
 
     assert choice.candidate is None
     assert choice.why == "v12: recorded with other components or pins than there are now"
+
+
+@pytest.mark.parametrize(
+    "components",
+    [
+        [make_component(preset=None, container=None, pins=[IMAGE_PIN, DATASET_PIN])],
+        [make_component(), make_component("features")],
+    ],
+    ids=["a pin that came later", "a component that came later"],
+)
+def test_a_version_that_lacks_what_the_components_have_now_is_not_put_back(components):
+    """Its model never ran with the dataset, or the features, that it would be put beside."""
+    spec = make_system(components)
+
+    choice = choose(LAST_VERIFIED, spec, make_status("v13", recorded("v12")), now=NOW)
+
+    assert choice.candidate is None
+    assert choice.why == "v12: recorded with other components or pins than there are now"
+
+
+def test_a_declared_version_may_name_less_than_the_components_have():
+    spec = make_system(
+        [make_component(), make_component("features")],
+        versions=[declared("v12", model="shop/recommender:v12")],
+    )
+
+    choice = choose(LAST_VERIFIED, spec, make_status("v13", recorded("v13")), now=NOW)
+
+    assert choice.candidate is not None
+    assert choice.candidate.version == "v12"

@@ -14,6 +14,7 @@ from tests.unit.core.builders import (
     at,
     breached,
     healthy,
+    image,
     live,
     make_component,
     make_policy,
@@ -250,6 +251,9 @@ PASSED = {
     "mode Observe": {"policy": make_policy(mode="Observe")},
     "two components": {
         "system": make_system([make_component("features"), make_component("model")]),
+        "status": make_status(
+            "v13", recorded("v12", image("v12") | {"features": {"image": "shop/features:1"}})
+        ),
         "live": [live(component="features"), live()],
     },
 }

@@ -328,3 +328,8 @@ def test_no_two_values_are_shown_alike():
     different = ["3", 3, 3.0, True, "true", "json:3", None, "null", "", [], {}, "None", 'json:""']
 
     assert len({show(value) for value in different}) == len(different)
+
+
+def test_what_says_nothing_of_a_pin_is_not_written():
+    with pytest.raises(PathError, match="says nothing of image"):
+        patch(IMAGE, deployment(), {})

@@ -250,3 +250,22 @@ async def test_a_restore_that_may_not_write_and_need_not_is_skipped():
     await played.run(expected=(GOOD,), wanted=BAD)
 
     assert (played.step.state, played.objects.writes) == ("Skipped", [])
+
+
+@pytest.mark.parametrize("state", ["Pending", "Running"])
+@pytest.mark.parametrize(
+    "described",
+    [{"image": "shop/recommender:v12", "log": "info"}, {}],
+    ids=["a pin is gone since the plan", "a pin came since the plan"],
+)
+async def test_where_the_model_deployment_was_edited_since_the_plan_nothing_is_written(state, described):
+    objects = KeptObjects(deployment())
+    step = Step(name="revert-model", action="Revert", component="model", state=state, started_at=NOW)
+
+    made = await Played(objects, step).move(wanted=described)
+
+    assert (made.outcome, made.reason) == (Outcome.FAILED, Reason.INVALID_SPEC)
+    assert made.message.startswith(
+        "the ModelDeployment was edited: model has the pins image now, and the plan was"
+    )
+    assert objects.writes == []
