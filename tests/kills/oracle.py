@@ -45,7 +45,7 @@ def steps_of(rollback: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def _record(rollback: dict[str, Any], after: Aftermath, bad_pins: PinRecords) -> Iterator[str]:
     status, steps = rollback["status"], steps_of(rollback)
-    if status["result"] != "Succeeded":
+    if status.get("result") != "Succeeded":
         yield f"the result is {status['result']}"
     states = {name: step["state"] for name, step in steps.items()}
     wanted = {f"revert-{component}" for component in COMPONENTS} | {"validate"}
@@ -70,16 +70,16 @@ def _record(rollback: dict[str, Any], after: Aftermath, bad_pins: PinRecords) ->
 
 def _system(record: dict[str, Any], after: Aftermath) -> Iterator[str]:
     status, rollback = after.system["status"], record["metadata"]["name"]
-    if status["activeRollback"]:
+    if status.get("activeRollback"):
         yield f"the lock is held by {status['activeRollback']}"
-    if status["currentVersion"] != "v12":
+    if status.get("currentVersion") != "v12":
         yield f"the current version is {status['currentVersion']}"
-    quarantined = [(q["version"], q["rollback"]) for q in status["quarantined"]]
+    quarantined = [(q["version"], q["rollback"]) for q in status.get("quarantined", [])]
     # A suffix tells it from a mixture that ran while the components were deployed one after the other.
     bad = record["spec"]["fromVersion"]
     if quarantined != [(bad, rollback)] or not bad.startswith("v13"):
         yield f"quarantined is {quarantined}"
-    finished = [(r["name"], r["result"]) for r in status["lastRollbacks"]]
+    finished = [(r["name"], r["result"]) for r in status.get("lastRollbacks", [])]
     if finished != [(rollback, "Succeeded")]:
         yield f"lastRollbacks is {finished}"
     locked = next(

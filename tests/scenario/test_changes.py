@@ -80,7 +80,7 @@ def test_what_is_deleted_ends_it_and_blocks_nothing(protected: World, operator: 
     protected.wait_for_rollback("Reverted", is_("True"))
     protected.delete("modeldeployment")
     ended = wait_until(
-        protected.rollback, accept=lambda r: r["status"]["result"], describe="the Rollback to end"
+        protected.rollback, accept=lambda r: r["status"].get("result"), describe="the Rollback to end"
     )
     assert ended["status"]["result"] == "Aborted"
     complete = next(c for c in ended["status"]["conditions"] if c["type"] == "Complete")

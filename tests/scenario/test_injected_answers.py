@@ -299,7 +299,7 @@ def _unfinished(fleet: Fleet) -> list[str]:
     return [
         name
         for name in SYSTEMS
-        if systems_[name]["status"]["activeRollback"]
+        if systems_[name]["status"].get("activeRollback")
         or not any(r.get("status", {}).get("result") for r in rollbacks[name])
     ]
 

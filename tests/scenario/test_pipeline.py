@@ -156,7 +156,9 @@ def _or_when_the_rollback_is_deleted(world: World) -> None:
     world.apply(_system(limit="10m"))
     _wait_for_its_job(world, "deleted")
     world.delete("rollback", "deleted")
-    wait_until(world.status, 60, accept=lambda s: not s["activeRollback"], describe="the lock to be cleared")
+    wait_until(
+        world.status, 60, accept=lambda s: not s.get("activeRollback"), describe="the lock to be cleared"
+    )
     _assert_suspended(world, "deleted", "its Rollback was deleted")
     (told, *_) = wait_until(
         lambda: [e for e in world.events("RollbackAborted") if "deleted was deleted" in e["note"]],

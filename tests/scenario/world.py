@@ -152,7 +152,7 @@ class World:
         wait_until(
             lambda: self.status(name=name),
             timeout,
-            accept=lambda s: not s["activeRollback"],
+            accept=lambda s: not s.get("activeRollback"),
             describe="the lock to be cleared",
         )
         return done

@@ -17,6 +17,8 @@ from model_rollback.presets.kinds import PinPreset
 
 MOST = 16
 Fields = Mapping[str, Any]
+Path = tuple[str, ...]
+"""The way to one owned value, its parts as `fieldsV1` writes them."""
 
 
 def entries(obj: Mapping[str, Any]) -> Iterator[tuple[str, datetime, Fields]]:
@@ -88,8 +90,8 @@ def _is_whole(here: Fields) -> bool:
     return not here
 
 
-def leaves(fields: Fields, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """The paths of all owned values, their parts as `fieldsV1` writes them."""
+def leaves(fields: Fields, path: Path = ()) -> Iterator[Path]:
+    """The paths of all owned values."""
     inner = {key: child for key, child in fields.items() if key != "."}
     if not inner:
         yield path
@@ -98,7 +100,33 @@ def leaves(fields: Fields, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ..
         yield from leaves(child if isinstance(child, Mapping) else {}, (*path, key))
 
 
-def _counts(path: tuple[str, ...], pin: PinPreset) -> bool:
+def value_at(obj: Mapping[str, Any], path: Path) -> Any:
+    """What stands there in the object; None where there is nothing."""
+    here: Any = obj
+    for part in path:
+        form, _, name = part.partition(":")
+        if isinstance(here, Mapping):
+            here = here.get(name) if form == "f" else None
+        elif isinstance(here, list):
+            here = next((element for at, element in enumerate(here) if _is_at(form, name, at, element)), None)
+        else:
+            return None
+    return here
+
+
+def _is_at(form: str, name: str, at: int, element: Any) -> bool:
+    if form == "i":
+        return name == str(at)
+    try:
+        wanted = json.loads(name)
+    except ValueError:
+        return False
+    if form == "k" and isinstance(wanted, dict) and isinstance(element, Mapping):
+        return all(element.get(key) == value for key, value in wanted.items())
+    return form == "v" and bool(element == wanted)
+
+
+def _counts(path: Path, pin: PinPreset) -> bool:
     if path[:2] != ("f:metadata", "f:annotations") or len(path) < 3:
         return bool(path) and path != ("f:metadata",)
     name = path[2].removeprefix("f:")

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from model_rollback.api.group import API_VERSION
 from model_rollback.api.types import StatusModel
+from model_rollback.api.wire import written
 from model_rollback.errors import Conflict, NotFound, Unavailable
 from model_rollback.ports import Object, ObjectRef, Objects
 
@@ -102,7 +103,7 @@ async def write_status(objects: Objects, held: Held[S], change: Callable[[S], S]
             wanted = change(held.status)
             if wanted == held.status:
                 return held.status
-            body = wanted.model_dump(mode="json", by_alias=True, exclude_none=True)
+            body = written(wanted)
             try:
                 held.adopt(await objects.patch_status(held.ref, body, held.resource_version))
             except Conflict:

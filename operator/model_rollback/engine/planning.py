@@ -72,7 +72,9 @@ async def make(
         if way.there_already:
             return Made(superseded=way.why)
         return _never(rollback, Reason.NO_SAFE_TARGET, way.why)
-    from_revision, not_reverted = await _keep_both(objects, system, spec, start[0], live, found, way)
+    from_revision, not_reverted = await _keep_both(
+        objects, system, spec, start[0], live, found, way, target.revision
+    )
     targets = _targets(target, procedure, spec, system, now)
     fields = _fields(rollback, start, targets, way, procedure, now)
     return Made(
@@ -114,14 +116,18 @@ async def _keep_both(
     live: Values,
     found: Mapping[str, Object],
     way: Way,
+    recorded: str,
 ) -> tuple[str, tuple[NotReverted, ...]]:
-    """Keeps what runs and what is put back; the revision of what runs, and what the way leaves as it is."""
+    """Keeps what runs and what is put back; the revision of what runs, and what the way leaves as it is.
+
+    `recorded`: the revision of what is put back as it was when it was recorded.
+    """
     reverted = [s.component for s in way.steps if s.action == "Revert"]
     since, namespace = system.status.current_since, system.ref.namespace
     revision, _, not_reverted = await asyncio.gather(
-        revisions.keep(objects, system, bad, live),
+        revisions.keep(objects, system, bad, live, leftovers.beside_now(spec.components, found)),
         keep(objects, system, way),
-        leftovers.find(objects, namespace, spec.components, found, reverted, since),
+        leftovers.find(objects, namespace, spec.components, found, reverted, since, recorded),
     )
     return revision, not_reverted
 

@@ -17,7 +17,7 @@ from model_rollback.core.health import HealthClock
 from model_rollback.core.images import Look
 from model_rollback.core.kinds import type_of
 from model_rollback.core.pins import Values, identity_of
-from model_rollback.engine import revisions
+from model_rollback.engine import leftovers, revisions
 from model_rollback.engine.announcer import Announcer
 from model_rollback.engine.held import write_status
 from model_rollback.engine.pruning import Pruning
@@ -107,7 +107,8 @@ class Recording:
             return moves.move_on(spec, status, entry.targets, before, seen, now=now)
 
         name = moved_on(entry.status).current_version
-        revision = await revisions.keep(self._objects, entry, name, values)
+        beside = leftovers.beside_now(spec.components, found)
+        revision = await revisions.keep(self._objects, entry, name, values, beside)
         entry.missing.pop(name, None)
 
         def change(old: ModelDeploymentStatus) -> ModelDeploymentStatus:

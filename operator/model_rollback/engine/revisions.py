@@ -9,6 +9,7 @@ import base64
 import contextlib
 import json
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 
 from model_rollback.api.group import API_VERSION, GROUP, LABEL_MODEL_DEPLOYMENT, LABEL_VERSION, label_value
@@ -29,7 +30,13 @@ def name_of(owner: Held[Any], values: Values) -> str:
     return f"{owner.ref.name[:200]}-{digest([owner.uid, identity_of(values)])[:10]}"
 
 
-async def keep(objects: Objects, owner: Held[Any], version: str, values: Values) -> str:
+Beside = Mapping[str, Mapping[str, str]]
+"""Component → field of its target that is no part of the version → a digest of what stood there."""
+
+
+async def keep(
+    objects: Objects, owner: Held[Any], version: str, values: Values, beside: Beside = MappingProxyType({})
+) -> str:
     """Makes sure that the version's values are kept; gives the name of the ControllerRevision.
 
     Raises:
@@ -60,6 +67,7 @@ async def keep(objects: Objects, owner: Held[Any], version: str, values: Values)
                 for c, pins in values.items()
             },
             "hidden": [{"component": c, "pin": pin, "salt": v.salt} for c, pin, v in hidden],
+            "beside": {c: dict(fields) for c, fields in beside.items()},
         },
     }
     with contextlib.suppress(Conflict):
@@ -143,6 +151,22 @@ async def load(objects: Objects, namespace: str, name: str) -> Values:
             raise NotFound(f"Secret {namespace}/{name} does not keep {component}.{pin} any more") from None
         values.setdefault(component, {})[pin] = Confidential(value, entry["salt"])
     return values
+
+
+async def load_beside(objects: Objects, namespace: str, name: str) -> Beside:
+    """What stood beside a version when it was recorded; empty where nothing is known of it.
+
+    Raises:
+        ClusterError: it could not be read.
+    """
+    if not name:
+        return {}
+    try:
+        body = await objects.get(ObjectRef(API, KIND, namespace, name))
+    except NotFound:
+        return {}
+    found = (body.get("data") or {}).get("beside")
+    return {c: f for c, f in found.items() if isinstance(f, Mapping)} if isinstance(found, Mapping) else {}
 
 
 async def discard(objects: Objects, revision: Object) -> None:

@@ -1,10 +1,11 @@
 """What a rollback leaves as it is: fields beside the pins and what pods use, written since the bad version appeared."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from model_rollback.core.leftovers import appeared_at, of_reference, of_target
+from model_rollback.core.leftovers import appeared_at, beside, of_reference, of_target
 from tests.unit.core.test_authorship import IMAGE, SERVER, T1, T2, TEMPLATE, entry, pod
 
 BAD_SINCE = datetime(2026, 1, 5, 10, 0, tzinfo=UTC)
@@ -43,6 +44,41 @@ def test_what_a_target_holds_beside_its_version(case):
     found = of_target(kind, deployment(managed), BAD_SINCE)
 
     assert [f for one in found for f in one.fields] == fields
+
+
+def with_spec(spec, *managed):
+    return {**deployment(*managed), "spec": spec}
+
+
+def template(cpu, **more):
+    server = {
+        "name": "server",
+        "image": "shop/recommender:v13",
+        "resources": {"limits": {"cpu": cpu}},
+        **more,
+    }
+    return {"template": {"spec": {"containers": [{"name": "sidecar"}, server]}}}
+
+
+def test_what_is_as_it_was_when_the_version_was_recorded_is_not_listed():
+    owned = pod({SERVER: {"f:image": {}, "f:resources": {"f:limits": {"f:cpu": {}}}, "f:args": {}}})
+    owned["f:spec"] |= {"f:replicas": {}, "f:paused": {}}
+    before = with_spec({"replicas": 2, **template("1", args=["--fast"])}, entry("ci", owned, BEFORE))
+    now = with_spec({"replicas": 2, "paused": False, **template("4", args=["--fast"])}, entry("ci", owned))
+
+    (told,) = of_target(IMAGE, now, BAD_SINCE, beside(IMAGE, before))
+
+    assert told.fields == (
+        "spec.template.spec.containers[name=server].resources.limits.cpu",
+        "spec.paused",
+    )
+    assert of_target(IMAGE, before | {"metadata": now["metadata"]}, BAD_SINCE, beside(IMAGE, before)) == []
+
+
+def test_nothing_of_a_secret_stands_beside_its_version():
+    secret = {"kind": "Secret", "metadata": {"managedFields": [entry("vim", {"f:data": {"f:x": {}}})]}}
+
+    assert beside(replace(IMAGE, confidential=True), secret) == {}
 
 
 def test_who_and_when_are_told():

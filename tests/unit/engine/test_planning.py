@@ -8,7 +8,7 @@ from model_rollback.api.reasons import Reason
 from model_rollback.api.v1alpha1.model_deployment_status import ModelDeploymentStatus
 from model_rollback.core import machine
 from model_rollback.core.pins import version_digest
-from model_rollback.engine import planning, revisions
+from model_rollback.engine import leftovers, planning, revisions
 from model_rollback.engine.next_target import Next, next_target
 from model_rollback.engine.steps import StepRunner
 from model_rollback.engine.store import PolicyEntry, RollbackEntry, SystemEntry
@@ -112,6 +112,34 @@ async def test_what_was_just_read_where_it_is_kept_is_not_kept_again():
 
     assert made.fields["to_revision"] == name
     assert ground.objects.writes == ["create ControllerRevision"], "of the bad version"
+
+
+@pytest.mark.parametrize("then", [1, 2, "?"], ids=["other then", "the same then", "nobody knows"])
+async def test_a_field_beside_the_version_is_told_unless_it_is_as_it_was_when_the_target_was_recorded(then):
+    ground = Ground()
+    fields = {"f:spec": {"f:replicas": {}}}
+    live = ground.objects.kept["Deployment", "model"]
+    live["metadata"]["managedFields"] = [
+        {"manager": "ci", "time": "2026-01-05T11:00:00Z", "fieldsV1": fields}
+    ]
+    ground.know(current_since=NOW.replace(hour=9))
+    if then != "?":
+        before = {**live, "spec": live["spec"] | {"replicas": then}}
+        kept = ground.objects.kept["ControllerRevision", "recommender-v12"]["data"]
+        kept["beside"] = leftovers.beside_now(make_system().components, {"model": before})
+
+    made = await ground.make()
+
+    told = [(n.object, n.fields) for n in made.fields["not_reverted"]]
+    assert told == ([] if then == 2 else [("Deployment model", ("spec.replicas",))])
+
+
+@pytest.mark.parametrize("beside", [None, "x", {"model": "x"}, ["x"]])
+async def test_what_somebody_wrote_into_a_kept_version_does_not_stand_in_the_way(beside):
+    ground = Ground()
+    ground.objects.kept["ControllerRevision", "recommender-v12"]["data"]["beside"] = beside
+
+    assert (await ground.make()).fields["to_version"] == "v12"
 
 
 async def test_without_next_target_nothing_follows():

@@ -24,7 +24,7 @@ class NotReverted(StatusModel):
     fields: Annotated[
         tuple[Annotated[str, Field(max_length=256)], ...],
         Field(
-            description="What it holds beside the version: each may have changed. Example: `[spec.replicas]`.",
+            description="What it holds beside the version and what is not as it was when the version that is put back was recorded; of what was not recorded each field that it holds. Example: `[spec.replicas]`.",
             **atomic(20),
         ),
     ] = ()
