@@ -15,7 +15,7 @@ from model_rollback.api.v1alpha1.probe import JobProbe
 from model_rollback.api.v1alpha1.rollback_record import PlannedTarget, Procedure, Step
 from model_rollback.core import machine
 from model_rollback.core.machine import phase_of
-from model_rollback.core.pins import PinValues, Values
+from model_rollback.core.pins import PinValues, Values, identity_of
 from model_rollback.engine import lock, revisions
 from model_rollback.engine.announcer import Announcer
 from model_rollback.engine.held import named, write_status
@@ -230,11 +230,23 @@ class Context:
         self._values.update(kept)
 
     async def values(self, revision: str) -> Mapping[str, PinValues]:
-        """The full values of a kept version. Raises NotFound when somebody deleted it."""
+        """The full values of a kept version, as the plan knew them.
+
+        Raises:
+            NotFound: somebody deleted it, or put something else in its place.
+        """
         if revision not in self._values:
-            namespace = self.system.ref.namespace
-            self._values[revision] = await revisions.load(self.world.objects, namespace, revision)
+            found = await revisions.load(self.world.objects, self.system.ref.namespace, revision)
+            if identity_of(found) not in self._digests_of(revision):
+                raise NotFound(f"what is kept as {revision} is not what was planned; it was not made by us")
+            self._values[revision] = found
         return self._values[revision]
+
+    def _digests_of(self, revision: str) -> set[str]:
+        """The identity of what a plan's revision keeps."""
+        status = self.status
+        kept = [(status.from_revision, status.from_digest), *((t.revision, t.digest) for t in status.targets)]
+        return {digest for name, digest in kept if name == revision}
 
     async def write(self, change: machine.Change) -> None:
         """Writes the Rollback's status, and with it what is drafted; raises ClusterError."""

@@ -1,6 +1,6 @@
 """What a Rollback writes on other objects: the lock, the quarantine, and the breach it answers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -30,6 +30,15 @@ class NotItsVersion(Exception):
     """What runs is not what this Rollback put back; `str()` says what it is."""
 
 
+async def _write(
+    objects: Objects, system: SystemEntry, change: Callable[[ModelDeploymentStatus], ModelDeploymentStatus]
+) -> None:
+    """Writes the lock; raises LockHeld where nothing can be written over a status that this version cannot read."""
+    await write_status(objects, system, change)
+    if system.unreadable:
+        raise LockHeld(f"nobody: {system.unreadable}")
+
+
 async def acquire(
     objects: Objects, system: SystemEntry, rollback: str, *, episode: int, attempt: int, digest: str
 ) -> None:
@@ -48,7 +57,7 @@ async def acquire(
             raise LockHeld(status.active_rollback or "another version is live now")
         return status.model_copy(update={"active_rollback": rollback})
 
-    await write_status(objects, system, change)
+    await _write(objects, system, change)
 
 
 async def claim(objects: Objects, system: SystemEntry, rollback: str) -> None:
@@ -64,7 +73,7 @@ async def claim(objects: Objects, system: SystemEntry, rollback: str) -> None:
             raise LockHeld(status.active_rollback)
         return status.model_copy(update={"active_rollback": rollback})
 
-    await write_status(objects, system, change)
+    await _write(objects, system, change)
 
 
 async def acquire_again(objects: Objects, system: SystemEntry, rollback: RollbackEntry) -> None:
@@ -86,7 +95,7 @@ async def acquire_again(objects: Objects, system: SystemEntry, rollback: Rollbac
             raise NotItsVersion(status.current_version or "a mixture of versions")
         return status.model_copy(update={"active_rollback": name})
 
-    await write_status(objects, system, change)
+    await _write(objects, system, change)
 
 
 async def drop(objects: Objects, system: SystemEntry, rollback: str) -> None:

@@ -58,8 +58,8 @@ class Requests:
         """One Rollback, until the API server let it be answered."""
         while True:
             try:
-                await self._look(RollbackEntry(body))
-                return
+                if await self._look(RollbackEntry(body)):
+                    return
             except NotFound as error:
                 log.info("rollback is gone", error=str(error))
                 return
@@ -91,21 +91,33 @@ class Requests:
     def _reviewed(self, rollback: RollbackEntry) -> RollbackStatus:
         return reviewed(rollback.status, rollback.spec.review, at=self._world.clock.now())
 
-    async def _look(self, rollback: RollbackEntry) -> None:
+    async def _look(self, rollback: RollbackEntry) -> bool:
+        """False: while another one of its ModelDeployment is being started, a person's request waits for that.
+
+        What is being started, and seen before its starter knows that it was created, is left to that one.
+        """
+        if rollback.unreadable:
+            log.error("rollback is left alone", rollback=str(rollback.ref), error=rollback.unreadable)
+            return True
         await write_status(self._world.objects, rollback, lambda _: self._reviewed(rollback))
         if rollback.status.result and not _asked(rollback):
-            return
+            return True
         key = (rollback.ref.namespace, rollback.spec.model_deployment_ref.name)
         if self._attendant.is_starting(key):
-            return
+            return not _is_of_people(rollback)
+        return await self._answer(key, rollback)
+
+    async def _answer(self, key: Key, rollback: RollbackEntry) -> bool:
         try:
             ref = ObjectRef(rollback.ref.api_version, "ModelDeployment", *key)
             system = self._world.introduce_system(await self._world.objects.get(ref))
         except NotFound:
             await self._without_system(rollback)
-            return
-        if self._attendant.is_starting(key) or system.status.active_rollback == rollback.ref.name:
-            return
+            return True
+        if system.status.active_rollback == rollback.ref.name:
+            return True
+        if self._attendant.is_starting(key):
+            return not _is_of_people(rollback)
         if rollback.status.result:
             await self._undo(key, system, rollback)
         elif rollback.spec.type == "Manual" and phase_of(rollback.status) is Phase.REQUESTED:
@@ -114,6 +126,7 @@ class Requests:
             said = "It does not hold the lock of its ModelDeployment."
             at = self._world.clock.now()
             await close(self._world, rollback, lambda s: machine.abandon(s, said, at=at), [system.regarding])
+        return True
 
     async def _without_system(self, rollback: RollbackEntry) -> None:
         at = self._world.clock.now()
@@ -200,6 +213,10 @@ class Requests:
         )
         concerned = [rollback.regarding, *([system.regarding] if system is not None else [])]
         self._world.announcer.tell(Reason.INTENT_REFUSED, f"{spec.intent}: {why}", concerned)
+
+
+def _is_of_people(rollback: RollbackEntry) -> bool:
+    return rollback.spec.type == "Manual" or rollback.status.result != ""
 
 
 def _asked(rollback: RollbackEntry) -> bool:

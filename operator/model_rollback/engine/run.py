@@ -158,6 +158,9 @@ class RollbackRun:
         return pause
 
     async def _move(self) -> Pause | None:
+        if self.rollback.unreadable:
+            log.error("rollback is left alone", rollback=self.name, error=self.rollback.unreadable)
+            return Pause()
         phase = self.phase
         if await self._heed_intent():
             return None

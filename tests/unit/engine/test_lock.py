@@ -68,6 +68,26 @@ async def test_the_lock_is_refused(status, judged):
     assert cluster.writes == []
 
 
+@pytest.mark.parametrize("found", ["before", "meanwhile"])
+async def test_a_status_that_cannot_be_read_is_not_taken_for_a_free_lock(found):
+    """As of a newer version of this program: nothing is written over it, so the lock is not had."""
+    cluster, system = stored(STATUS)
+    newer = cluster.objects[SYSTEM]
+    newer["status"] = {"attempt": "a word"}
+    newer["metadata"]["resourceVersion"] = "8"
+    if found == "before":
+        system.adopt(newer)
+
+    for take in (
+        lambda: lock.acquire(cluster, system, NAME, **JUDGED),
+        lambda: lock.claim(cluster, system, NAME),
+        lambda: lock.acquire_again(cluster, system, rollback()),
+    ):
+        with pytest.raises(lock.LockHeld, match="cannot be read"):
+            await take()
+    assert cluster.writes == []
+
+
 async def test_a_404_for_an_object_that_is_there_is_an_unknown_outcome():
     """As while the API server does not serve the kind for a moment: the lock is not given up for that."""
     cluster, system = stored(STATUS)

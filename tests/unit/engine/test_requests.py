@@ -99,7 +99,33 @@ async def test_a_rollback_that_is_being_started_is_left_to_its_starter():
     world: Any = SimpleNamespace(objects=asked, clock=SimpleNamespace(now=lambda: NOW))
     requests = Requests(world, attendant)
 
-    await requests.look(manual("by-hand"))
+    await requests.look({**manual("by-itself"), "spec": ROLLBACK["spec"]})
 
     assert asked.mock_calls == [], "neither read nor written"
     assert requests.next_of(KEY, free()) is None
+
+
+async def test_what_a_person_asks_while_another_one_is_being_started_is_heard_afterwards():
+    metadata = {"name": "recommender", "namespace": "shop", "uid": "u", "resourceVersion": "7"}
+    cluster = Cluster(
+        (SYSTEM, with_fields(MODEL_DEPLOYMENT, {"metadata": metadata})),
+        (ObjectRef(API, "Rollback", "shop", "by-hand"), manual("by-hand")),
+    )
+    starting, attended = [True, True], []
+
+    async def sleep(_moment):
+        starting.pop()
+
+    world: Any = SimpleNamespace(
+        objects=cluster,
+        clock=SimpleNamespace(now=lambda: NOW, sleep_until=sleep),
+        introduce_system=SystemEntry,
+    )
+    attendant: Any = SimpleNamespace(
+        is_starting=lambda _: bool(starting), attend=lambda key, _: attended.append(key)
+    )
+
+    await Requests(world, attendant).look(manual("by-hand"))
+
+    assert attended == [KEY]
+    assert cluster.objects[SYSTEM]["status"]["activeRollback"] == "by-hand"

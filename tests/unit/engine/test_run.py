@@ -76,3 +76,24 @@ async def test_a_run_that_is_overtaken_again_and_again_is_an_error():
     with pytest.raises(IllegalTransition):
         await run.run()
     assert run.moves == 2
+
+
+async def test_a_rollback_whose_status_cannot_be_read_is_left_alone_until_it_can():
+    """As after a return to an older version of this program."""
+
+    class Asked(RollbackRun):
+        asked_for_a_plan = False
+
+        async def _plan(self) -> Pause | None:
+            self.asked_for_a_plan = True
+            return Pause()
+
+    place = Overtaken()
+    run = Asked(place._c.world, place._c.system, RollbackEntry(rollback("1", result="Improved")))
+
+    assert await run._move() == Pause()
+    assert not run.asked_for_a_plan
+
+    run.offer(rollback("2"))
+    await run._move()
+    assert run.asked_for_a_plan
