@@ -143,8 +143,7 @@ async def release(
             status = status.model_copy(update={"current_by": ""})
         out = _settle(status.quarantined, entry.name, wrote=wrote)
         kept = tuple(r for r in status.last_rollbacks if r.name != entry.name)
-        # What was denied never began: it starts no cooldown.
-        last = kept if entry.result == "Denied" else (entry, *kept)
+        last = (entry, *kept) if _counts(entry, wrote=wrote) else kept
         return status.model_copy(
             update={
                 "active_rollback": "",
@@ -159,6 +158,12 @@ async def release(
     return freed
 
 
+def _counts(finished: FinishedRollback, *, wrote: bool) -> bool:
+    """Whether cooldown and budget count it. What was denied never began; what came too late for a version that somebody
+    has replaced already left nothing that had to settle, and the new version is not to go unprotected for it."""
+    return finished.result != "Denied" and (wrote or finished.result != "Superseded")
+
+
 def _signed(system: SystemEntry, rollback: str) -> bool:
     """Whether a target bears its signature: its record may have been deleted before it said so."""
     return any(target.last_write.startswith(f"{rollback}/") for target in system.live.values())
@@ -167,10 +172,16 @@ def _signed(system: SystemEntry, rollback: str) -> bool:
 def _settle(
     quarantined: Sequence[QuarantinedVersion], rollback: str, *, wrote: bool
 ) -> tuple[QuarantinedVersion, ...]:
-    """Who is out when that Rollback has ended: its word replaces that of earlier ones, or is taken back."""
+    """Who is out when that Rollback has ended: its word replaces that of earlier ones, or is taken back. Nobody is let in
+    earlier than was said: the longest time holds."""
     ours = {q.digest for q in quarantined if q.rollback == rollback}
     if wrote:
-        return tuple(q for q in quarantined if q.rollback == rollback or q.digest not in ours)
+        until = {q.digest: q.until for q in sorted(quarantined, key=lambda q: q.until)}
+        return tuple(
+            q.model_copy(update={"until": until[q.digest]}) if q.rollback == rollback else q
+            for q in quarantined
+            if q.rollback == rollback or q.digest not in ours
+        )
     return tuple(q for q in quarantined if q.rollback != rollback)
 
 

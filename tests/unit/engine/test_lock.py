@@ -186,3 +186,39 @@ async def test_a_rollback_that_wrote_nothing_leaves_quarantine_as_it_was(wrote, 
     out = written(cluster).quarantined
     assert [q.rollback for q in out if q.version == "v13"] == after
     assert [q.version for q in out if q.version != "v13"] == ["v11"]
+
+
+@pytest.mark.parametrize(
+    ("result", "wrote", "counted"),
+    [
+        ("Superseded", False, []),
+        ("Superseded", True, [NAME]),
+        ("Aborted", False, [NAME]),
+        ("Denied", False, []),
+    ],
+)
+async def test_what_was_too_late_for_any_write_starts_no_cooldown(result, wrote, counted):
+    """Else the version that somebody has just deployed would go unprotected for half an hour, for nothing."""
+    cluster, system = stored(STATUS.model_copy(update={"active_rollback": NAME}))
+    ended = rollback(fromDigest=STATUS.current_digest)
+    timeline = ended.status.timeline.model_copy(update={"first_write_at": at(5)} if wrote else {})
+    ended.status = ended.status.model_copy(update={"result": result, "timeline": timeline})
+
+    await lock.release(cluster, system, ended, finished_at=NOW)
+
+    assert [r.name for r in written(cluster).last_rollbacks] == counted
+
+
+@pytest.mark.parametrize(("earlier", "ends"), [(at(7200), at(7200)), (at(60), at(3600))])
+async def test_a_quarantine_is_made_longer_by_a_later_rollback_and_never_shorter(earlier, ends):
+    """As when one policy keeps out for a week and another one of the same system for an hour."""
+    first = EARLIER.model_copy(update={"until": earlier})
+    cluster, system = stored(STATUS.model_copy(update={"active_rollback": NAME, "quarantined": (first,)}))
+    later = rollback(fromDigest=STATUS.current_digest)
+    timeline = later.status.timeline.model_copy(update={"first_write_at": at(5)})
+    later.status = later.status.model_copy(update={"timeline": timeline})
+    await lock.quarantine(cluster, system, NAME, "v13", STATUS.current_digest, until=at(3600))
+
+    await lock.release(cluster, system, later, finished_at=NOW)
+
+    assert [(q.rollback, q.until) for q in written(cluster).quarantined] == [(NAME, ends)]
