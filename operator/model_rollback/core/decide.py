@@ -14,6 +14,7 @@ from model_rollback.api.v1alpha1.trigger import Trigger, TriggerStatus
 from model_rollback.core.candidates import Candidate
 from model_rollback.core.comparison import in_words, show_value
 from model_rollback.core.gates import Observation, first_block
+from model_rollback.core.measure import Verdict
 from model_rollback.core.presets import Policy
 from model_rollback.core.triggers import TriggerMemory, is_open, max_hold
 
@@ -232,7 +233,7 @@ def _metrics_available(
 ) -> Condition:
     """False while a trigger cannot be measured, also where only its traffic is unknown; errors are named first.
 
-    How many others are blind is said when it begins, and not written anew whenever that number changes.
+    While a Rollback replaces the pods that are measured, a lack of data is no fault of the source: Unknown. How many others are blind is said when it begins, and not written anew whenever that number changes.
     """
     unknown = {n for n, m in o.triggers.items() if m.measurement is not None and m.measurement.blind}
     alone = {n for n, m in o.triggers.items() if m.measurement is not None and m.measurement.unrivalled}
@@ -244,12 +245,22 @@ def _metrics_available(
         known = find_condition(before.conditions, "MetricsAvailable")
         if known is not None and known.status == "False" and known.message.startswith(words):
             return say("MetricsAvailable", False, Reason.METRICS_UNAVAILABLE, known.message)
+        if (known is None or known.status != "False") and all(_is_replaced(o, t) for t in blind):
+            return say("MetricsAvailable", None, Reason.NOT_JUDGED, words)
         others = o.blind_policies - 1
         if o.policy is not None and others > 0:
             who = "one other policy" if others == 1 else f"{others} other policies"
             words += f"; {who} on metricsSource {o.policy.metrics_source} cannot be measured either"
         return say("MetricsAvailable", False, Reason.METRICS_UNAVAILABLE, words)
     return say("MetricsAvailable", True, Reason.METRICS_AVAILABLE, "every trigger is measured")
+
+
+def _is_replaced(o: Observation, trigger: TriggerStatus) -> bool:
+    """Whether there is no data of it while a Rollback works on what it measures; an error is one of the source."""
+    measured = o.triggers[trigger.name].measurement
+    by_rollback = o.status.active_rollback or o.status.current_by
+    failed = measured is not None and measured.verdict is Verdict.ERROR
+    return trigger.state == "Settling" and bool(by_rollback) and not failed
 
 
 def _breached_condition(

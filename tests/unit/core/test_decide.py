@@ -11,6 +11,7 @@ from model_rollback.core.decide import decide
 from model_rollback.core.measure import Measurement, Verdict
 from model_rollback.core.triggers import TriggerMemory, consume
 from tests.unit.core.builders import (
+    ERROR,
     NO_DATA,
     NOW,
     answer,
@@ -296,6 +297,30 @@ def test_metrics_are_available_while_every_trigger_is_measured(memory, available
 
     assert found is not None
     assert found.status == available
+
+
+AT_WORK = {"status": make_status(active_rollback="r1", current_by="r1")}
+
+
+def settling_without(measurement):
+    return TriggerMemory("Settling", NOW, NOW, message="r1 is at work", measurement=measurement)
+
+
+def test_that_a_rollback_replaces_what_is_measured_is_no_fault_of_the_source():
+    during = decided(settling_without(replace(NO_DATA, blind=True)), decided(healthy()).status, **AT_WORK)
+    after, well = decided(UNMEASURED, during.status), decided(healthy(), during.status)
+
+    assert said(during, "MetricsAvailable") == ("Unknown", "NotJudged")
+    assert (told(during), told(well)) == ([], [])
+    assert told(after) == [Reason.METRICS_UNAVAILABLE], "it lasts when the Rollback has ended"
+
+
+@pytest.mark.parametrize("before", [healthy(), UNMEASURED], ids=["measured before", "not even measured before"])
+def test_a_source_that_fails_during_a_rollback_is_told_once(before):
+    during = decided(settling_without(replace(ERROR, blind=True)), decided(before).status, **AT_WORK)
+
+    assert said(during, "MetricsAvailable") == ("False", "MetricsUnavailable")
+    assert told(during) == ([Reason.METRICS_UNAVAILABLE] if before is not UNMEASURED else [])
 
 
 def test_the_evidence_tells_the_baseline_and_the_notes():
