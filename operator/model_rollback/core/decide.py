@@ -233,7 +233,8 @@ def _metrics_available(
 ) -> Condition:
     """False while a trigger cannot be measured, also where only its traffic is unknown; errors are named first.
 
-    While a Rollback replaces the pods that are measured, a lack of data is no fault of the source: Unknown. How many others are blind is said when it begins, and not written anew whenever that number changes.
+    While a Rollback replaces the pods that are measured, a lack of data is no fault of the source: Unknown. How many
+    others are blind is said when it begins, and not written anew whenever that number changes.
     """
     unknown = {n for n, m in o.triggers.items() if m.measurement is not None and m.measurement.blind}
     alone = {n for n, m in o.triggers.items() if m.measurement is not None and m.measurement.unrivalled}

@@ -159,8 +159,11 @@ async def release(
 
 
 def _counts(finished: FinishedRollback, *, wrote: bool) -> bool:
-    """Whether cooldown and budget count it. What was denied never began; what came too late for a version that somebody
-    has replaced already left nothing that had to settle, and the new version is not to go unprotected for it."""
+    """Whether cooldown and budget count it.
+
+    What was denied never began. What came too late for a version that somebody has replaced left nothing that had to
+    settle, and the new version is not to go unprotected for it.
+    """
     return finished.result != "Denied" and (wrote or finished.result != "Superseded")
 
 
@@ -172,8 +175,10 @@ def _signed(system: SystemEntry, rollback: str) -> bool:
 def _settle(
     quarantined: Sequence[QuarantinedVersion], rollback: str, *, wrote: bool
 ) -> tuple[QuarantinedVersion, ...]:
-    """Who is out when that Rollback has ended: its word replaces that of earlier ones, or is taken back. Nobody is let in
-    earlier than was said: the longest time holds."""
+    """Who is out when that Rollback has ended: its word replaces that of earlier ones, or is taken back.
+
+    Nobody is let in earlier than was said: the longest time holds.
+    """
     ours = {q.digest for q in quarantined if q.rollback == rollback}
     if wrote:
         until = {q.digest: q.until for q in sorted(quarantined, key=lambda q: q.until)}

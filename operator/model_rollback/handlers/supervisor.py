@@ -17,7 +17,7 @@ import structlog
 from model_rollback import telemetry
 from model_rollback.handlers.forwarding import Forwarder
 from model_rollback.handlers.registry import Inbox, build_registry
-from model_rollback.handlers.tuning import NothingRemembered, tuned
+from model_rollback.handlers.tuning import nothing_remembered, tuned
 
 log = structlog.get_logger(__name__)
 
@@ -91,7 +91,7 @@ class Watcher:
         await kopf.operator(
             registry=build_registry(Forwarder(self._inbox, engine_loop), log_in),
             settings=tuned(self._namespaces),
-            memories=NothingRemembered(),
+            memories=nothing_remembered(),
             clusterwide=not self._namespaces,
             namespaces=self._namespaces,
             standalone=True,

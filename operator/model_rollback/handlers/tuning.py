@@ -1,12 +1,17 @@
 """Every kopf setting that differs from its default, in one place."""
 
+import importlib
+import inspect
 from collections.abc import Collection, Iterable
-from typing import Any
+from typing import Any, Final
 
 import kopf
+import structlog
 
-# The only name that kopf does not promise: pyproject.toml holds kopf below the next minor version for it.
-from kopf._core.reactor.inventory import ResourceMemories
+log = structlog.get_logger(__name__)
+
+_MEMORIES: Final = ("kopf._core.reactor.inventory", "ResourceMemories")
+"""The only name that kopf does not promise: pyproject.toml holds kopf below the next minor version for it."""
 
 PAGE = 200
 """Objects in one answer to a list. Decoding one holds every thread of the process: a whole fleet would for a second."""
@@ -30,15 +35,31 @@ class NothingSeen(kopf.DiffBaseStorage):
         """Writes nothing on the object."""
 
 
-class NothingRemembered(ResourceMemories):
-    """kopf keeps no memory of any object: only daemons, timers, indexes and change handlers would need it.
+def nothing_remembered() -> Any:
+    """A keeper of kopf's memories that keeps none: only daemons, timers, indexes and change handlers would need them.
 
-    Its own, for ten thousand policies with their ModelDeployments, takes 30 MB.
+    Kopf's own, for ten thousand policies with their ModelDeployments, takes 30 MB. That is all that is lost where kopf
+    has no such keeper any more, or another one: then it is None, kopf remembers, and the log says so.
     """
+    module, name = _MEMORIES
+    try:
+        kept = getattr(importlib.import_module(module), name)
+        fits = "ephemeral" in inspect.signature(kept.recall).parameters
+    except (ImportError, AttributeError, TypeError, ValueError):
+        fits = False
+    if not fits:
+        log.error(
+            "this kopf keeps its memories elsewhere: it takes more memory than it needs",
+            missing=f"{module}.{name}",
+        )
+        return None
 
-    async def recall(self, raw_body: Any, **given: Any) -> Any:
-        """A fresh memory for each event."""
-        return await super().recall(raw_body, **{**given, "ephemeral": True})
+    class NothingRemembered(kept):  # type: ignore[misc, valid-type]
+        async def recall(self, raw_body: Any, **given: Any) -> Any:
+            """A fresh memory for each event."""
+            return await super().recall(raw_body, **{**given, "ephemeral": True})
+
+    return NothingRemembered()
 
 
 def tuned(namespaces: Collection[str]) -> kopf.OperatorSettings:

@@ -315,7 +315,9 @@ def test_that_a_rollback_replaces_what_is_measured_is_no_fault_of_the_source():
     assert told(after) == [Reason.METRICS_UNAVAILABLE], "it lasts when the Rollback has ended"
 
 
-@pytest.mark.parametrize("before", [healthy(), UNMEASURED], ids=["measured before", "not even measured before"])
+@pytest.mark.parametrize(
+    "before", [healthy(), UNMEASURED], ids=["measured before", "not even measured before"]
+)
 def test_a_source_that_fails_during_a_rollback_is_told_once(before):
     during = decided(settling_without(replace(ERROR, blind=True)), decided(before).status, **AT_WORK)
 

@@ -1,9 +1,13 @@
 """kopf as a watcher only: every setting that matters is set, and in one place."""
 
+import sys
+from types import SimpleNamespace
+
 import kopf
 import pytest
+from structlog.testing import capture_logs
 
-from model_rollback.handlers.tuning import NothingRemembered, tuned
+from model_rollback.handlers.tuning import nothing_remembered, tuned
 
 
 def test_kopf_only_watches():
@@ -36,7 +40,8 @@ def test_kopf_copies_no_object_to_compare_it_with_the_one_before():
 
 
 async def test_kopf_remembers_no_object():
-    memories = NothingRemembered()
+    memories = nothing_remembered()
+    assert memories is not None, "kopf keeps its memories elsewhere"
     body = {"metadata": {"uid": "1"}}
 
     first = await memories.recall(body, noticed_by_listing=True, memobase=kopf.Memo())
@@ -44,6 +49,27 @@ async def test_kopf_remembers_no_object():
     assert await memories.recall(body) is not first
     assert list(memories.iter_all_memories()) == []
     await memories.forget(body)
+
+
+class OfAnotherKopf:
+    """Has the name, and nothing of what is done with it."""
+
+    async def recall(self, body):
+        raise AssertionError("kopf would be blind")
+
+
+@pytest.mark.parametrize(
+    "module",
+    [None, SimpleNamespace(), SimpleNamespace(ResourceMemories=OfAnotherKopf)],
+    ids=["no such module", "no such name", "another one of that name"],
+)
+def test_where_kopf_keeps_its_memories_elsewhere_it_is_left_to_itself_and_that_is_said(monkeypatch, module):
+    monkeypatch.setitem(sys.modules, "kopf._core.reactor.inventory", module)
+
+    with capture_logs() as said:
+        assert nothing_remembered() is None
+
+    assert [line["log_level"] for line in said] == ["error"]
 
 
 def test_a_watch_that_dies_is_noticed():
