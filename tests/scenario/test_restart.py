@@ -1,12 +1,13 @@
-"""A clock outlives the process: nothing was written while nothing changed, so it is rebuilt from history."""
+"""What is remembered outlives the process: nothing was written while nothing changed, so it is rebuilt from history."""
 
+import time
 from typing import Any
 
 import pytest
 
 from tests.scenario.gateway import Gateway
 from tests.scenario.systems import policy
-from tests.scenario.world import BAD, World
+from tests.scenario.world import BAD, GOOD, World
 from tests.support.operator import Operators
 from tests.support.waiting import wait_until
 
@@ -42,6 +43,33 @@ def test_a_clock_that_was_held_goes_on_after_a_crash_in_an_outage(world: World, 
         again = _wait_for_state(world, "Pending")
         assert again["breachingSince"] == pending["breachingSince"], "the bad time before the crash counts"
         assert not again["message"].startswith("0.62 < 0.90, for 0s")
+
+
+def test_one_bad_tick_answers_no_breach_that_ended_while_no_operator_looked(
+    world: World, operators: Operators
+) -> None:
+    operator = operators.start()
+    world.wait_for_version("v12", verified=True)
+    triggers = policy(world.namespace)["spec"]["triggers"]
+    world.patch("rollbackpolicy", {"mode": "Suspended"})
+    world.deploy("v13")
+    world.wait_for_version("v13")
+    world.quality(BAD)
+    breached = _wait_for_state(world, "Breached")
+    assert "consumedBy" not in breached
+
+    operator.kill()
+    world.quality(GOOD)
+    time.sleep(3)  # for a few samples of it
+    world.patch("rollbackpolicy", {"mode": "Enforce", "triggers": [{**triggers[0], "for": "1h"}]})
+    world.quality(BAD)
+    operators.start()
+
+    pending = _wait_for_state(world, "Pending")
+    assert pending["breachingSince"] > breached["breachingSince"], (
+        "another breach, of which the time has just begun"
+    )
+    assert world.rollbacks() == []
 
 
 def _wait_for_state(world: World, state: str) -> dict[str, Any]:

@@ -273,6 +273,23 @@ def restore(status: TriggerStatus, observed_at: datetime) -> TriggerMemory:
     )
 
 
+def looks_back(trigger: Trigger, interval: timedelta) -> timedelta:
+    """How far a process must look back to know whether a breach that it finds open has lasted without it: for as long
+    as its clock takes, and as it may be held."""
+    takes: timedelta = trigger.for_ + (trigger.consecutive + 1) * interval
+    return max(takes, max_hold(trigger, interval) + 2 * interval)
+
+
+def reopened(status: TriggerStatus, at: datetime) -> TriggerMemory:
+    """The memory of a breach that is open and unanswered, as if it had been seen once more at `at`."""
+    return replace(restore(status, at), judged_at=at)
+
+
+def unconfirmed(status: TriggerStatus, at: datetime) -> TriggerMemory:
+    """The memory of such a breach while nobody can tell whether it has lasted: it must be seen for its `for` again."""
+    return replace(restore(status, at), open=False)
+
+
 def consume(
     memories: Mapping[str, TriggerMemory], evidence: Sequence[Evidence], rollback: str
 ) -> dict[str, TriggerMemory]:

@@ -1,4 +1,9 @@
-"""The clocks that ran, or were held, when the process before ended: rebuilt at the first ticks after a start."""
+"""What the process before remembered when it ended, rebuilt at the first ticks after a start: the clocks that ran or
+were held, and whether a breach that it left open and unanswered has lasted meanwhile.
+
+Nobody looked while there was no process, for a second or for a week. Without that look back, one bad tick would answer
+a breach that had ended long ago.
+"""
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
@@ -9,7 +14,7 @@ import structlog
 from model_rollback.api.types import format_duration
 from model_rollback.api.v1alpha1.trigger import Trigger, TriggerStatus
 from model_rollback.core.questions import needs_target
-from model_rollback.core.triggers import clock_began
+from model_rollback.core.triggers import clock_began, is_open, looks_back, reopened, unconfirmed
 from model_rollback.engine.replay import Replays, stretch
 from model_rollback.engine.store import PolicyEntry, Store
 from model_rollback.engine.turns import all_in_turns
@@ -79,10 +84,17 @@ class Recall:
         system = self._store.system_of(policy)
         if policy.spec is None or system is None or system.status.episode != status.episode:
             return system is not None
-        past = stretch(clock_began(status) or now, now, policy.spec.interval)
+        interval = policy.spec.interval
+        since, before = clock_began(status) or now, None
+        if _is_unanswered(status) and status.breaching_since is not None:
+            since = max(status.breaching_since, now - looks_back(trigger, interval))
+            before = reopened(status, since)
+        past = stretch(since, now, interval)
         seen = self._target_seen(policy, now) if needs_target(trigger) else None
-        memory = await replays.replay(trigger, past, episode=status.episode, target_seen=seen)
+        memory = await replays.replay(trigger, past, episode=status.episode, target_seen=seen, memory=before)
         if memory is None:
+            if before is not None:
+                policy.memories[trigger.name] = unconfirmed(status, now)
             return False
         policy.memories[trigger.name] = memory
         log.info(
@@ -96,10 +108,15 @@ class Recall:
 
 
 def _forgotten(policy: PolicyEntry) -> Forgotten:
-    """The triggers with a clock in their written status, of which this process has judged no tick yet."""
+    """The triggers with a clock or an unanswered breach in their written status, of which this process has judged no
+    tick yet."""
     triggers = policy.spec.triggers if policy.spec is not None else ()
-    written = {t.name: t for t in policy.status.triggers if clock_began(t) is not None}
+    written = {t.name: t for t in policy.status.triggers if clock_began(t) is not None or _is_unanswered(t)}
     return [(t, written[t.name]) for t in triggers if t.name in written and not _is_judged(policy, t.name)]
+
+
+def _is_unanswered(status: TriggerStatus) -> bool:
+    return is_open(status) and not status.consumed_by
 
 
 def _is_judged(policy: PolicyEntry, trigger: str) -> bool:

@@ -62,8 +62,9 @@ class Replays:
         *,
         episode: int,
         target_seen: datetime | None,
+        memory: TriggerMemory | None = None,
     ) -> TriggerMemory | None:
-        """The memory after those ticks; None when their history cannot be had."""
+        """The memory after those ticks, `memory` being the one before them; None when their history cannot be had."""
         if not past.ticks:
             return None
         questions = questions_of(trigger, clock_runs=True, target_seen=target_seen)
@@ -74,7 +75,6 @@ class Replays:
                 "a clock is not rebuilt: its history cannot be had", trigger=trigger.name, error=str(error)
             )
             return None
-        memory: TriggerMemory | None = None
         for now, answers in _ticks(past, histories):
             memory = _step(trigger, questions, answers, memory, past.interval, episode, now)
         return memory

@@ -142,14 +142,19 @@ async def test_a_live_judgement_ends_the_tries_and_the_clock_begins_there():
     assert await after.tick(5) is memory
 
 
-async def test_a_breach_that_is_open_is_no_clock():
-    memory, status = lived("g" + "b" * 10 + "-")
+OPEN = "g" + "b" * 10
+
+
+async def test_a_breach_that_was_answered_is_no_clock():
+    memory, status = lived(OPEN + "-")
     (written,) = status.triggers
-    after = Successor(status, History("g" + "b" * 10 + "-"))
+    answered = status.model_copy(update={"triggers": (written.model_copy(update={"consumed_by": "r"}),)})
+    after = Successor(answered, History(OPEN + "-"))
 
     assert memory.open
     assert (written.state, written.breaching_since, written.pending_since) == ("NoData", at(15), None)
     assert await after.tick(12) is None
+    assert after.source.asked == []
     assert restore(written, at(180)) == replace(
         memory,
         observed_at=at(180),
@@ -160,3 +165,57 @@ async def test_a_breach_that_is_open_is_no_clock():
         sampled_at=None,
         taken_at=(),
     )
+
+
+AWAY = {
+    "bad all along": ("b" * 300, "Breached"),
+    "away for seconds": ("", "Breached"),
+    "not measured for a moment": ("-" * 10, "Breached"),
+    "healthy meanwhile": ("b" * 100 + "g" * 200, "Pending"),
+    "healthy once, and bad for long": ("g" * 200 + "b" * 100, "Breached"),
+    "healthy once, and bad for a moment": ("g" * 295 + "b" * 5, "Pending"),
+    "not measured for longer than maxHold": ("-" * 300, "Pending"),
+}
+
+
+@pytest.mark.parametrize(("meanwhile", "state"), AWAY.values(), ids=AWAY)
+async def test_one_bad_tick_answers_no_breach_that_did_not_last_while_nobody_looked(meanwhile, state):
+    tape = OPEN + meanwhile
+    after = Successor(lived(OPEN)[1], History(tape))
+
+    memory = await after.tick(len(tape), "b")
+
+    assert (memory.state, memory.open) == (state, state == "Breached")
+
+
+async def test_whether_a_breach_lasted_is_asked_of_the_newest_history_only():
+    after = Successor(lived(OPEN)[1], History(OPEN + "b" * 300))
+    moments = []
+    asked = after.source.query_range
+
+    async def query_range(text, start, end, step, **more):
+        moments.append(start)
+        return await asked(text, start, end, step, **more)
+
+    after.source.query_range = query_range
+    await after.tick(311)
+
+    assert set(moments) == {at(15 * 311 - 330)}
+
+
+async def test_a_breach_of_which_nobody_can_tell_whether_it_lasted_is_to_be_seen_anew():
+    after = Successor(lived(OPEN)[1], Outage(OPEN + "bb"))
+
+    memory = await after.tick(12, "b")
+
+    assert (memory.state, memory.open) == ("Pending", False)
+
+
+async def test_the_history_of_a_breach_is_asked_for_until_it_is_there():
+    after = Successor(lived(OPEN)[1], Outage(OPEN + "bb"))
+    assert not (await after.tick(11, "e")).open
+
+    after.source.down = False
+    memory = await after.tick(12, "b")
+
+    assert (memory.state, memory.open, memory.since) == ("Breached", True, at(135))
