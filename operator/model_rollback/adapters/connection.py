@@ -20,6 +20,7 @@ import aiohttp
 import yaml
 from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
+from pydantic_core import from_json
 
 from model_rollback.adapters.refusals import translate_exception, translate_refusal
 from model_rollback.errors import ClusterError, NotLeading, OutsideError, Unavailable
@@ -146,7 +147,7 @@ class Connection:
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 raise translate_exception(error, what) from error
         try:
-            return json.loads(data)
+            return _decoded(data)
         except ValueError as error:
             raise Unavailable(f"{what}: the answer is not JSON; is {self._host} an API server?") from error
 
@@ -222,6 +223,14 @@ def _guarded(may_write: Callable[[], bool]) -> type[aiohttp.ClientRequest]:
             return await super().send(conn)
 
     return Guarded
+
+
+def _decoded(data: bytes) -> Any:
+    """JSON. Raises ValueError."""
+    try:
+        return from_json(data)  # in little more than half the time that json takes
+    except ValueError:
+        return json.loads(data)  # which also reads what is nested deeper than any object ought to be
 
 
 async def _refusal(response: aiohttp.ClientResponse, what: str) -> ClusterError:

@@ -8,7 +8,7 @@ against each other.
 import re
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
-from typing import Annotated, Any, ClassVar, Final, Self
+from typing import Annotated, Any, ClassVar, Final, NoReturn, Self
 
 import durationpy
 from pydantic import (
@@ -75,10 +75,13 @@ def parse_duration(text: Any) -> timedelta:
     """
     if isinstance(text, timedelta):
         return text
-    if not isinstance(text, str) or len(text) > 20 or not re.fullmatch(_DURATION_PATTERN, text):
-        raise ValueError(
-            f"{text!r} is not a duration such as 30s, 5m or 1h30m (there is no unit for days: 168h)"
-        )
+    return _parse_duration(text) if isinstance(text, str) else _no_duration(text)
+
+
+@lru_cache(maxsize=1024)
+def _parse_duration(text: str) -> timedelta:
+    if len(text) > 20 or not re.fullmatch(_DURATION_PATTERN, text):
+        _no_duration(text)
     try:
         value: timedelta = durationpy.from_str(text)
     except OverflowError:
@@ -86,6 +89,10 @@ def parse_duration(text: Any) -> timedelta:
     if value > MAX_DURATION:
         raise ValueError(f"{text} is longer than the longest duration, 8784h")
     return value
+
+
+def _no_duration(text: Any) -> NoReturn:
+    raise ValueError(f"{text!r} is not a duration such as 30s, 5m or 1h30m (there is no unit for days: 168h)")
 
 
 def format_duration(value: timedelta) -> str:

@@ -94,10 +94,12 @@ def _filled(preset: TargetPreset, container: str, env: str) -> tuple[PinPreset, 
 
 def problems(spec: ModelDeploymentSpec) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """What the schema cannot know because presets are data: where it is in the spec, and what is wrong."""
+    is_sound = True
     for index, component in enumerate(spec.components):
         for where, what in _component_problems(component):
+            is_sound = False
             yield ("components", index, *where), f"component {component.name!r}: {what}"
-    if any(True for c in spec.components for _ in _component_problems(c)):
+    if not is_sound:
         return
     by_name = {c.name: type_of(c).pins for c in spec.components}
     for number, version in enumerate(spec.versions):

@@ -50,9 +50,8 @@ def resolve_policy(spec: RollbackPolicySpec) -> Policy:
     """
     for problem in problems_of(spec):
         raise ValueError(str(problem))
-    fields = {name: getattr(spec, name) for name in RollbackPolicySpec.model_fields}
     triggers = [resolve_trigger(trigger) for trigger in spec.triggers]
-    return Policy.model_construct(spec.model_fields_set, **{**fields, "triggers": triggers})
+    return Policy.model_construct(spec.model_fields_set, **{**spec.__dict__, "triggers": triggers})
 
 
 def problems_of(spec: RollbackPolicySpec) -> Iterator[Problem]:
