@@ -1,5 +1,6 @@
 """All objects of a kind in one namespace, page by page."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
@@ -39,12 +40,24 @@ async def pages(
     size: int,
     query: Mapping[str, str] = MappingProxyType({}),
 ) -> AsyncGenerator[Mapping[str, Any], None]:
-    """One list as the API server gives it out: at most `size` objects at a time, all of the same moment."""
-    asked = {"limit": str(size), **query}
-    while True:
+    """One list as the API server gives it out: at most `size` objects at a time, all of the same moment.
+
+    The next page is asked for while one is worked through.
+    """
+
+    async def ask(more: str) -> Mapping[str, Any]:
+        asked = {"limit": str(size), **query, **({"continue": more} if more else {})}
         page: Mapping[str, Any] = await connection.request("GET", path, what=what, query=asked)
-        yield page
-        more = (page.get("metadata") or {}).get("continue")
-        if not more:
-            return
-        asked["continue"] = str(more)
+        return page
+
+    coming: asyncio.Task[Mapping[str, Any]] | None = asyncio.create_task(ask(""))
+    try:
+        while coming is not None:
+            page = await coming
+            more = (page.get("metadata") or {}).get("continue")
+            coming = asyncio.create_task(ask(str(more))) if more else None
+            yield page
+    finally:
+        if coming is not None:
+            coming.cancel()
+            await asyncio.gather(coming, return_exceptions=True)
