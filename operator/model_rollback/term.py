@@ -38,7 +38,7 @@ class Term:
         self._watcher = make_watcher(self.runtime)
         self._engine = asyncio.create_task(self.runtime.run(), name="engine")
         self._holding = asyncio.create_task(self._hold(), name="lease")
-        self._watching = asyncio.create_task(self._watcher.run(), name="kopf")
+        self._watching = asyncio.create_task(self._watch(), name="kopf")
 
     @property
     def is_alive(self) -> bool:
@@ -81,6 +81,10 @@ class Term:
         await asyncio.gather(self._watching, return_exceptions=True)
         if failure is not None:
             raise failure
+
+    async def _watch(self) -> None:
+        await self.runtime.first_list.is_over.wait()
+        await self._watcher.run()
 
     async def _hold(self) -> None:
         epoch = await self._leadership.win()

@@ -8,6 +8,8 @@ _LONGEST_QUIET: Final = 1.5
 _SHARE: Final = 0.5
 _ANOTHER: Final = 10.0
 """After so long without any, what comes is a stream of its own."""
+_LOOK_EVERY: Final = 0.1
+"""For its end may be said, too."""
 _LONGEST: Final = 30.0
 """Ten thousand ModelDeployments take ten to twenty seconds to come; what is done in their midst is done again."""
 
@@ -20,6 +22,10 @@ class Lull:
 
     def __init__(self) -> None:
         self._first = self._newest = float("-inf")
+
+    def end(self) -> None:
+        """Nothing more of this stream comes."""
+        self._newest = float("-inf")
 
     def came(self) -> None:
         """One more arrival."""
@@ -41,4 +47,4 @@ class Lull:
         now = asyncio.get_running_loop().time
         latest = now() + _LONGEST
         while (left := min(self._end, latest) - now()) > 0:  # noqa: ASYNC110 - an event for each arrival costs more
-            await asyncio.sleep(left)
+            await asyncio.sleep(min(left, _LOOK_EVERY))

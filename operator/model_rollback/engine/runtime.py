@@ -13,6 +13,7 @@ from model_rollback.engine.census import take_census
 from model_rollback.engine.context import World
 from model_rollback.engine.evaluator import Evaluator
 from model_rollback.engine.executor import Executor
+from model_rollback.engine.first_list import FirstList
 from model_rollback.engine.outside import Outside
 from model_rollback.engine.pruning import Pruning
 from model_rollback.engine.requests import Requests
@@ -32,6 +33,7 @@ log = structlog.get_logger(__name__)
 class Runtime:
     """The engine. `run` is endless; the three `on_…` methods take watch events at any time, also before `run`.
 
+    It lists what there is itself (`first_list`, which also takes what kopf shows), because that is soon done.
     Until this replica is elected it learns what there is and does nothing.
     """
 
@@ -70,6 +72,12 @@ class Runtime:
         self._epoch = 0
         self._leads = False
         self._unattended: dict[Key, Object] = {}
+        takes = {
+            "RollbackPolicy": self.on_policy,
+            "ModelDeployment": self.on_system,
+            "Rollback": self.on_rollback,
+        }
+        self.first_list = FirstList(takes, objects, outside.watches, clock)
 
     def _make_world(self, outside: Outside, announcer: Announcer, slots: Slots) -> World:
         """The engine as a run of a Rollback sees it."""
@@ -94,7 +102,9 @@ class Runtime:
     async def run(self) -> None:
         """Endless. A part that fails ends the whole; cancelling ends everything at once, safe at any moment."""
         try:
+            self._spawn(self._list_first())
             self._epoch = await self._elected()
+            await self.first_list.is_over.wait()
             self._begin()
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._tracker.run(), name="tracker")
@@ -105,6 +115,11 @@ class Runtime:
             for task in self._background:
                 task.cancel()
             await asyncio.gather(*self._background, return_exceptions=True)
+
+    async def _list_first(self) -> None:
+        await self.first_list.run()
+        self.targets.all_registered()
+        await self.first_list.find_deleted()
 
     def _begin(self) -> None:
         """Takes up everything that was seen while another replica was responsible for it."""

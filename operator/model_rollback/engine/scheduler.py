@@ -129,7 +129,8 @@ class Scheduler:
             # A clock that was set back must not make the ticks wait for the old time to return.
             self._last[group] = min(last, now)
         for group in groups:
-            self._last.setdefault(group, now)
+            # One that is new is not due behind a tick of its own: its first is the next moment, however near.
+            self._last.setdefault(group, now - group[1] / 2)
             if self._due(group) <= now:
                 # The newest moment that has passed: ticks that were missed are not made up for.
                 self._begin(group, self._next(group, now - group[1]), list(groups[group].values()))

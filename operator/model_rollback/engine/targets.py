@@ -65,6 +65,10 @@ class TargetWatcher:
                 self._look_if_unseen(key, ref)
         self._refs[key] = refs
 
+    def all_registered(self) -> None:
+        """Whoever has targets at a start is known: they are listed now."""
+        self._lull.end()
+
     def _is_unseen(self, late: Late) -> bool:
         key, ref = late
         entry = self._store.systems.get(key)

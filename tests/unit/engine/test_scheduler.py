@@ -1,11 +1,13 @@
 """What a tick asks, and how long it waits for it."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
 
 from model_rollback.adapters.clock import SystemClock
 from model_rollback.core.brake import BrakeRule
+from model_rollback.core.phase import next_tick
 from model_rollback.engine.scheduler import Scheduler
 from model_rollback.engine.store import Store
 from model_rollback.errors import MetricsError
@@ -16,7 +18,7 @@ class Judge:
     """An evaluator that takes what it is given."""
 
     def __init__(self):
-        self.given = []
+        self.given, self.moments = [], []
 
     def questions(self, policy, *, now):
         return policy.questions
@@ -25,6 +27,7 @@ class Judge:
         return None
 
     async def measure(self, policy, answers, *, now):
+        self.moments.append(now)
         self.given.append({q.text: a for q, a in answers.items()})
         return False
 
@@ -43,7 +46,20 @@ class Patient:
         return answer(1.0)
 
 
-def ticked(interval, *queries, **source):
+class Leaping:
+    """A clock that is where somebody waits for it to be."""
+
+    def __init__(self, now):
+        self._now = now
+
+    def now(self):
+        return self._now
+
+    async def sleep_until(self, moment):
+        self._now = max(self._now, moment)
+
+
+def ticked(interval, *queries, clock=None, **source):
     """A scheduler whose policies ask these queries, with its source and its evaluator."""
     store, asked, judge = Store(), Patient(**source), Judge()
     for n, query in enumerate(queries):
@@ -58,7 +74,7 @@ def ticked(interval, *queries, **source):
                 },
             }
         )
-    scheduler = Scheduler(store, {"default": asked}, judge, SystemClock(), BrakeRule())
+    scheduler = Scheduler(store, {"default": asked}, judge, clock or SystemClock(), BrakeRule())
     return scheduler, store, asked, judge
 
 
@@ -86,3 +102,18 @@ async def test_each_distinct_query_is_asked_once_and_a_failing_one_spoils_no_oth
     assert sorted(text for text, _ in source.asked) == ["a", "b"]
     assert len(judge.given) == 3
     assert {type(given["b"]) for given in judge.given} == {MetricsError}
+
+
+@pytest.mark.parametrize("late", [1, 7, 8, 14])
+async def test_the_first_tick_is_the_next_moment_however_near(late):
+    moment = next_tick(NOW, timedelta(seconds=15))
+    scheduler, _, _, judge = ticked("15s", "up", clock=Leaping(moment + timedelta(seconds=late)))
+
+    running = asyncio.create_task(scheduler.run())
+    async with asyncio.timeout(30):
+        while not judge.moments:  # noqa: ASYNC110 - the judge tells nobody
+            await asyncio.sleep(0)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+    assert judge.moments[0] == moment + timedelta(seconds=15)
