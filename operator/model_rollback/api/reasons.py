@@ -39,6 +39,7 @@ class Reason(StrEnum):
 
     # Life of a Rollback: Events on all four objects, reasons of its conditions
     ROLLBACK_STARTED = "RollbackStarted"
+    ROLLBACK_BLOCKED = "RollbackBlocked"
     WOULD_ROLL_BACK = "WouldRollBack"
     PLANNED = "Planned"
     VERSION_QUARANTINED = "VersionQuarantined"

@@ -21,6 +21,8 @@ from model_rollback.core.triggers import TriggerMemory, is_open, max_hold
 _EVIDENCE_SAMPLES = 20
 _EVIDENCE_NOTES = 10
 _JUDGED = frozenset({"Healthy", "Pending", "Breached"})
+_ANSWERED = frozenset({Reason.ROLLBACK_IN_PROGRESS, Reason.BREACH_CONSUMED, Reason.FORBIDDEN})
+"""What blocks after a breach was answered; and what has an Event of its own."""
 _UNSEEN = frozenset({"Error", "NoData", "Stale"})
 
 Say = Callable[[str, bool | None, Reason, str], Condition]
@@ -329,11 +331,39 @@ def _announcements(
             said.append(Announcement(Reason.METRICS_UNAVAILABLE, found.message))
         elif then == "False":
             said.append(Announcement(Reason.METRICS_AVAILABLE, found.message))
-    armed = find_condition(after.conditions, "Armed")
-    if armed is not None and armed.reason == Reason.FLEET_BRAKE != _reason(before, "Armed"):
-        said.append(Announcement(Reason.FLEET_BRAKE, armed.message))
+    said += _gate_announcement(o, before, after)
     said += _spec_announcement(o, before)
     return tuple(said)
+
+
+def _gate_announcement(
+    o: Observation, before: RollbackPolicyStatus, after: RollbackPolicyStatus
+) -> list[Announcement]:
+    """That the fleet brake holds; and of a breach that nobody answers, which gate it is that blocks."""
+    armed = find_condition(after.conditions, "Armed")
+    if armed is None or armed.status == "True":
+        return []
+    news = armed.reason != _reason(before, "Armed")
+    if armed.reason == Reason.FLEET_BRAKE:
+        return [Announcement(Reason.FLEET_BRAKE, armed.message)] if news else []
+    waiting = _unanswered(o, after.triggers)
+    if armed.reason in _ANSWERED or not waiting or not (news or waiting != _unanswered(o, before.triggers)):
+        return []
+    words = f"{', '.join(waiting)}: breached, and no Rollback starts: {armed.reason}: {armed.message}"
+    return [Announcement(Reason.ROLLBACK_BLOCKED, words)]
+
+
+def _unanswered(o: Observation, triggers: Sequence[TriggerStatus]) -> list[str]:
+    """The triggers that are Breached by what runs now and would start a Rollback, when they are enough of them."""
+    if o.policy is None:
+        return []
+    acting = {t.name for t in o.policy.triggers if t.action == "Rollback"}
+    found = [
+        t.name
+        for t in triggers
+        if t.name in acting and t.state == "Breached" and not t.consumed_by and t.episode == o.status.episode
+    ]
+    return found if len(found) >= o.policy.match.at_least else []
 
 
 def _spec_announcement(o: Observation, before: RollbackPolicyStatus) -> list[Announcement]:

@@ -64,6 +64,12 @@ EVENTS: Final[Mapping[Reason, EventKind]] = MappingProxyType(
             _JUDGING,
             True,
         ),
+        Reason.ROLLBACK_BLOCKED: EventKind(
+            "Breached, and a gate keeps the Rollback from starting: its name and what it says.",
+            "Rollback",
+            _JUDGING,
+            True,
+        ),
         Reason.WOULD_ROLL_BACK: EventKind(
             "Mode Observe: with Enforce a Rollback would start now.", "Rollback", _JUDGING, True
         ),

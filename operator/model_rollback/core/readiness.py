@@ -178,12 +178,18 @@ def _deployment(obj: Object) -> Readiness:
         _count(_status(obj), key) for key in ("updatedReplicas", "replicas", "availableReplicas")
     )
     if updated < wanted:
-        return _not_yet(f"{updated} of {wanted} replicas are updated")
+        return _not_yet(f"{updated} of {wanted} replicas are updated{_refused_pods(obj)}")
     if total > updated:
         return _not_yet(f"{total - updated} replicas of the old version are still there")
     if available < updated:
         return _not_yet(f"{available} of {updated} updated replicas are available")
     return READY
+
+
+def _refused_pods(obj: Object) -> str:
+    """Why its controller can make no pod, such as a quota; its message names a pod that never was."""
+    failure = _condition(obj, "ReplicaFailure")
+    return f"; no pod can be made: {failure.get('message', '')}" if failure.get("status") == "True" else ""
 
 
 def _statefulset(obj: Object) -> Readiness:

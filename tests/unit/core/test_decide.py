@@ -23,6 +23,7 @@ from tests.unit.core.builders import (
     make_trigger,
     measure_from,
     observe,
+    recorded,
 )
 
 EMPTY = RollbackPolicyStatus()
@@ -93,6 +94,33 @@ def test_a_breach_of_the_next_version_is_told_again():
     second = decided(breached(episode=8), first.status, status=make_status(episode=8))
 
     assert told(second) == [Reason.TRIGGER_BREACHED]
+
+
+def test_a_breach_that_a_gate_keeps_from_its_rollback_is_told_once_for_each_gate():
+    frozen = make_status(history=(recorded("v12", safe="Unverified"),))
+    nothing_to_go_to = decided(breached(), status=frozen)
+    again = decided(breached(), nothing_to_go_to.status, status=frozen)
+    suspended = decided(breached(), again.status, status=frozen, policy=make_policy(mode="Suspended"))
+
+    assert told(nothing_to_go_to) == [Reason.TRIGGER_BREACHED, Reason.ROLLBACK_BLOCKED]
+    assert nothing_to_go_to.announcements[1].message.startswith(
+        "accuracy: breached, and no Rollback starts: NoSafeTarget: "
+    )
+    assert (told(again), told(suspended)) == ([], [Reason.ROLLBACK_BLOCKED])
+
+
+@pytest.mark.parametrize(
+    ("memory", "fields"),
+    [
+        (healthy(), {"policy": make_policy(mode="Suspended")}),
+        (breached(consumed_by="recommender-1a2b3c4d5e"), {}),
+        (breached(), {"status": make_status(active_rollback="recommender-1a2b3c4d5e")}),
+        (breached(), {"policy": make_policy(make_trigger(action="Notify")), "status": make_status()}),
+    ],
+    ids=["no breach", "answered", "being answered", "it only notifies"],
+)
+def test_a_gate_that_keeps_no_rollback_from_starting_is_not_told(memory, fields):
+    assert Reason.ROLLBACK_BLOCKED not in told(decided(memory, **fields))
 
 
 CONDITIONS = {

@@ -38,6 +38,12 @@ def rolled(
     return obj
 
 
+def refused(obj):
+    failure = {"type": "ReplicaFailure", "status": "True", "message": "exceeded quota: none"}
+    obj["status"]["conditions"].append(failure)
+    return obj
+
+
 READINESS = {
     "rolled out": (rolled(), True, ""),
     "scaled to zero, which is what was wanted": (
@@ -56,6 +62,11 @@ READINESS = {
         "newest spec",
     ),
     "no new pod yet, the old ones are Available": (rolled(updated=0), False, "0 of 2 replicas are updated"),
+    "its controller is refused new pods": (
+        refused(rolled(updated=0)),
+        False,
+        "0 of 2 replicas are updated; no pod can be made: exceeded quota: none",
+    ),
     "half of the new pods": (rolled(updated=1), False, "1 of 2 replicas are updated"),
     "old pods are still there": (rolled(total=3), False, "1 replicas of the old version are still there"),
     "new pods are not available": (rolled(available=1), False, "1 of 2 updated replicas are available"),

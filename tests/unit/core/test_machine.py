@@ -284,6 +284,8 @@ def test_a_restore_ends_in_what_it_was_begun_for(ends_in):
     status = machine.restored(status, at=NOW)
 
     assert status.result == ends_in
+    told = {c.type: c.message for c in status.conditions if c.type in ("Reverted", "Halted")}
+    assert told == {"Reverted": "put back as before: features, model", "Halted": ""}, "not that it goes on"
     assert {step(status, f"revert-{c}").state for c in TWO} == {"Restored"}
 
 

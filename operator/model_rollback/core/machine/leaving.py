@@ -150,8 +150,10 @@ def restored(status: RollbackStatus, *, at: datetime) -> RollbackStatus:
             for s in status.steps
         )
         ends_in: RestoredAs = status.restoring or "Aborted"
-        updated = status.model_copy(update={"steps": steps})
         message = f"put back as before: {', '.join(sorted(back)) or 'nothing was touched'}"
+        updated = status.model_copy(update={"steps": steps})
+        if back:
+            updated = say(updated, "Reverted", False, OUTCOMES[ends_in].reason, message, at)
         return finish(updated, ends_in, message, at)
 
     return move(status, Cause.RESTORED, change)

@@ -53,7 +53,7 @@ def finish(status: RollbackStatus, result: Result, message: str, at: datetime) -
     timeline = status.timeline.model_copy(update={"finished_at": at})
     updated = status.model_copy(update={"result": result, "timeline": timeline})
     reason = OUTCOMES[result].reason
-    if is_true(updated.conditions, "Halted"):
+    if find_condition(updated.conditions, "Halted") is not None:
         updated = say(updated, "Halted", False, reason, "", at)
     return update(say(updated, "Complete", True, reason, message, at))
 
