@@ -1,5 +1,6 @@
 """The operator's own metrics. Label values are the words of conditions and Events."""
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -77,6 +78,19 @@ FLEET_BRAKE = Gauge(
     ["source"],
     registry=REGISTRY,
 )
+
+
+def forget_source(source: str) -> None:
+    """No policy names it any more: what was last said of it would raise alarms for ever."""
+    for gauge in (LAST_EVALUATION, POLICIES_BLIND, FLEET_BRAKE):
+        with contextlib.suppress(KeyError):
+            gauge.remove(source)
+
+
+def forget_judgements() -> None:
+    """This process does not judge any more. When it last did stays: nobody may be doing it."""
+    POLICIES_BLIND.clear()
+    FLEET_BRAKE.clear()
 
 
 @dataclass(frozen=True, slots=True)

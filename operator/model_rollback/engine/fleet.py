@@ -5,7 +5,7 @@ each of them may do.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -73,9 +73,20 @@ class Fleet:
         self._backlog.put(quiet[few:], around, now=now)
         telemetry.EVALUATIONS.inc(len(policies))
 
+    def forget(self, group: Group, left: Collection[Group]) -> None:
+        """The group has no policy any more. `left`: those that have."""
+        source = group[0]
+        self._blind.pop(group, None)
+        if any(name == source for name, _ in left):
+            telemetry.POLICIES_BLIND.labels(source).set(self._blind_of(source))
+        else:
+            self._brakes.pop(source, None)
+            telemetry.forget_source(source)
+
     async def stop(self) -> None:
         """Ends what is done beside the ticks."""
         await self._backlog.stop()
+        telemetry.forget_judgements()
 
     async def _measure(
         self, policies: Sequence[PolicyEntry], answers: Answers, now: datetime
@@ -103,12 +114,15 @@ class Fleet:
     def _look_around(self, group: Group, awake: Sequence[PolicyEntry], now: datetime) -> Surroundings:
         source = group[0]
         self._blind[group] = sum(_is_blind(policy) for policy in awake)
-        blind = sum(count for (name, _), count in self._blind.items() if name == source)
+        blind = self._blind_of(source)
         telemetry.POLICIES_BLIND.labels(source).set(blind)
         turned, held = sum(_turned(p, now) for p in awake), any(_was_held(p) for p in awake)
         for policy in awake:
             policy.met = True
         return Surroundings(self._brake(source, turned, now, held=held), blind)
+
+    def _blind_of(self, source: str) -> int:
+        return sum(count for (name, _), count in self._blind.items() if name == source)
 
     def _brake(self, source: str, turned: int, now: datetime, *, held: bool) -> Brake:
         before = self._brakes.get(source, NO_BRAKE)

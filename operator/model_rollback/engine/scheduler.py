@@ -128,6 +128,9 @@ class Scheduler:
         for group, last in self._last.items():
             # A clock that was set back must not make the ticks wait for the old time to return.
             self._last[group] = min(last, now)
+        for group in [known for known in self._last if known not in groups]:
+            del self._last[group]
+            self._fleet.forget(group, groups)
         for group in groups:
             # One that is new is not due behind a tick of its own: its first is the next moment, however near.
             self._last.setdefault(group, now - group[1] / 2)
@@ -171,7 +174,8 @@ class Scheduler:
         began = time.perf_counter()
         await self._fleet.evaluate(group, answered, answers, now=moment)
         telemetry.EVALUATION_SECONDS.observe(time.perf_counter() - began)
-        telemetry.LAST_EVALUATION.labels(group[0]).set(moment.timestamp())
+        if group in self._store.groups:
+            telemetry.LAST_EVALUATION.labels(source).set(moment.timestamp())
         telemetry.TICK_SECONDS.observe(self._behind(moment))
 
     def _behind(self, moment: datetime) -> float:

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from model_rollback import telemetry
 from model_rollback.adapters.clock import SystemClock
 from model_rollback.core.brake import BrakeRule
 from model_rollback.core.phase import next_tick
@@ -117,3 +118,41 @@ async def test_the_first_tick_is_the_next_moment_however_near(late):
     await asyncio.gather(running, return_exceptions=True)
 
     assert judge.moments[0] == moment + timedelta(seconds=15)
+
+
+async def test_a_source_that_no_policy_names_any_more_raises_no_alarm():
+    scheduler, store, _, _ = ticked("15s", "up")
+    run = asyncio.create_task(scheduler.run())
+    await asyncio.sleep(0)
+    await run_tick(scheduler, store)
+    telemetry.POLICIES_BLIND.labels("default").set(1)
+    telemetry.FLEET_BRAKE.labels("default").set(1)
+    assert said_of_default() == [NOW.timestamp(), 1, 1]
+
+    store.drop_policy(("shop", "p0"))
+    scheduler.wake()
+    for _ in range(20):  # turns of the loop
+        await asyncio.sleep(0)
+
+    assert said_of_default() == [None, None, None]
+    run.cancel()
+    await asyncio.gather(run, return_exceptions=True)
+
+
+async def test_whoever_does_not_judge_any_more_counts_no_blind_policy():
+    scheduler, _, _, _ = ticked("15s", "up")
+    run = asyncio.create_task(scheduler.run())
+    await asyncio.sleep(0)
+    telemetry.POLICIES_BLIND.labels("default").set(3)
+
+    run.cancel()
+    await asyncio.gather(run, return_exceptions=True)
+
+    assert said_of_default()[1] is None
+
+
+def said_of_default():
+    names = ("last_evaluation_timestamp_seconds", "policies_blind", "fleet_brake_engaged")
+    return [
+        telemetry.REGISTRY.get_sample_value(f"model_rollback_{name}", {"source": "default"}) for name in names
+    ]
