@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from . import loopback
+from .kwok import SELDOM_COLLECTED
 from .processes import MARK
 from .record import Record
 
@@ -43,7 +44,7 @@ def start(record: Record) -> subprocess.Popen[bytes]:
     with log_path(record).open("w", encoding="utf-8") as log:
         return subprocess.Popen(
             command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-            env=os.environ | {MARK: str(record.folder)},
+            env=SELDOM_COLLECTED | os.environ | {MARK: str(record.folder)},
         )  # fmt: skip
 
 
