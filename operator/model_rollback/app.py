@@ -120,7 +120,12 @@ class App:
             return self._make_runtime(connection, paths, recorder, sources, elected)
 
         def make_watcher(runtime: Runtime) -> Watcher:
-            return Watcher(runtime.first_list, lambda: self._login(connection), self._settings.namespaces)
+            return Watcher(
+                runtime.first_list,
+                lambda: self._login(connection),
+                self._settings.namespaces,
+                runtime.look_for_missing,
+            )
 
         endpoint = await self._serve()
         log.info(

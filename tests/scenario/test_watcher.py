@@ -41,6 +41,34 @@ def test_a_rollback_goes_on_while_our_kinds_cannot_be_watched(
         world.wait_for_condition("rollbackpolicy", "Armed", lambda c: c.get("reason") == "Suspended")
 
 
+def test_what_is_deleted_while_our_kinds_cannot_be_watched_holds_nothing_up(
+    world: World, operators: Operators, kubectl: Kubectl, tmp_path: Path
+) -> None:
+    direct = service_account_kubeconfig(kubectl, world.namespace, SERVICE_ACCOUNT, tmp_path)
+    gateway, through = api_server_gateway(direct, tmp_path)
+    with gateway:
+        operator = operators.start(kubeconfig=through)
+        world.wait_for_version("v12", verified=True)
+        world.patch("rollbackpolicy", {"validation": {"settle": "0s", "duration": "2s", "onFailure": "Halt"}})
+        world.deploy("v13")
+        world.wait_for_version("v13")
+        world.quality(BAD)  # and it stays so: the validation of v12 fails
+        halted = wait_until(world.rollbacks, 60, describe="a Rollback")[0]["metadata"]["name"]
+        world.wait_for_condition("rollback", "Halted", lambda c: c.get("status") == "True", name=halted)
+
+        gateway.fail(_lose_our_kinds)
+        wait_until(lambda: operator.metric(RESTARTS), 60, describe="a restart of kopf")
+        world.delete("rollback", halted)
+        assert world.status()["activeRollback"] == halted
+        gateway.mend()
+
+        wait_until(
+            lambda: "activeRollback" not in world.status() or not world.status()["activeRollback"],
+            60,
+            describe="the lock of the Rollback that is gone to be cleared",
+        )
+
+
 def _lose_our_kinds(method: str, target: str) -> int | None:
     """As an API server does while definitions are replaced; kopf ends on it."""
     path = target.partition("?")[0]

@@ -158,6 +158,10 @@ class Executor:
         """What runs for a ModelDeployment now."""
         return self._runs.get(key)
 
+    def rollbacks(self) -> list[RollbackEntry]:
+        """Those that run here, or are halted."""
+        return [run.rollback for run in self._runs.values()]
+
     def _run_of(self, body: Object) -> RollbackRun | None:
         spec = body.get("spec") or {}
         key = (body["metadata"]["namespace"], (spec.get("modelDeploymentRef") or {}).get("name", ""))

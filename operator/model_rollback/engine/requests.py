@@ -73,6 +73,10 @@ class Requests:
             except ClusterError as error:
                 log.warning("request waits for the API server", error=str(error))
 
+    def waiting(self) -> list[RollbackEntry]:
+        """Those that wait for their turn."""
+        return [rollback for waiting in self._waiting.values() for rollback in waiting.values()]
+
     def gone(self, body: Object) -> None:
         """A Rollback was deleted; it waits no longer."""
         metadata = body["metadata"]

@@ -18,9 +18,10 @@ from model_rollback.engine.outside import Outside
 from model_rollback.engine.pruning import Pruning
 from model_rollback.engine.requests import Requests
 from model_rollback.engine.retention import Retention
+from model_rollback.engine.roll_call import RollCall, told_of
 from model_rollback.engine.scheduler import Scheduler
 from model_rollback.engine.slots import Slots
-from model_rollback.engine.store import Key, PolicyEntry, Store, SystemEntry, key_of
+from model_rollback.engine.store import Key, PolicyEntry, RollbackEntry, Store, SystemEntry, key_of
 from model_rollback.engine.targets import TargetWatcher
 from model_rollback.engine.tracker import Tracker
 from model_rollback.engine.wakeups import Wakeups
@@ -56,6 +57,7 @@ class Runtime:
         self._world = self._make_world(outside, announcer, Slots(at_once))
         self.executor = Executor(self._world)
         self.requests = Requests(self._world, self.executor)
+        self._roll_call = RollCall(objects, outside.watches, clock)
         self._retention = Retention(self.store, objects)
         self._pruning = Pruning(objects, outside.lists)
         self._tracker = Tracker(
@@ -185,6 +187,33 @@ class Runtime:
         too_many = None if deleted else self._retention.seen(body)
         if too_many is not None and self._leads:
             self._spawn(self._retention.prune(too_many))
+
+    def look_for_missing(self) -> None:
+        """Our kinds could not be watched for a while, and are now: finds out what was deleted meanwhile."""
+        self._spawn(self._find_missing())
+
+    async def _find_missing(self) -> None:
+        call = self._roll_call.hold
+        await call(
+            "RollbackPolicy",
+            lambda: list(self.store.policies.values()),
+            lambda held: self.on_policy(told_of(held), deleted=True),
+        )
+        await call(
+            "ModelDeployment",
+            lambda: list(self.store.systems.values()),
+            lambda held: self.on_system(told_of(held), deleted=True),
+        )
+        await call(
+            "Rollback", lambda: [*self.executor.rollbacks(), *self.requests.waiting()], self._rollback_gone
+        )
+
+    def _rollback_gone(self, held: RollbackEntry) -> None:
+        spec = {
+            "modelDeploymentRef": {"name": held.spec.model_deployment_ref.name},
+            "policyRef": {"name": held.spec.policy_ref.name},
+        }
+        self.on_rollback(told_of(held, spec), deleted=True)
 
     async def _prune(self, rollback: Object) -> None:
         """What only a deleted Rollback needed goes with it."""

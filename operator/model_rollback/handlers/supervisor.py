@@ -25,6 +25,9 @@ _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 30.0
 _STABLE_AFTER = 60.0
 _CLOSING = 0.25
+_LOOK = 0.25
+_LISTED = 10.0
+"""Seconds after which kopf, once it stands, has listed our kinds and follows them: from then on it misses nothing."""
 # Else kopf names itself after the user, and a container's user has no name. Read by its peering only, which is off.
 _OWN_ID: Any = "model-rollback"
 
@@ -33,9 +36,15 @@ class Watcher:
     """kopf under supervision. `ready` is set while it watches."""
 
     def __init__(
-        self, inbox: Inbox, log_in: Callable[[], Awaitable[kopf.ConnectionInfo]], namespaces: Collection[str]
+        self,
+        inbox: Inbox,
+        log_in: Callable[[], Awaitable[kopf.ConnectionInfo]],
+        namespaces: Collection[str],
+        watches_again: Callable[[], None],
     ) -> None:
+        """`watches_again`: called when it watches after a time without: nobody else tells who was deleted then."""
         self._inbox = inbox
+        self._watches_again = watches_again
         self._log_in = log_in
         self._namespaces = tuple(namespaces)
         self._stopping = False
@@ -46,17 +55,27 @@ class Watcher:
         """Until `stop`. kopf is started again with a pause that grows while it keeps failing."""
         loop = asyncio.get_running_loop()
         pause = _FIRST_PAUSE
+        again: asyncio.Task[None] | None = None
         while not self._stopping:
             began = loop.time()
             error = await self._run_once(loop)
             self.ready.clear()
+            if again is not None:
+                again.cancel()
             if self._stopping:
                 return
             said = f"{type(error).__name__}: {error}" if error is not None else "without an error"
             log.error("kopf ended; it is started again", error=said, pause_seconds=pause)
             telemetry.KOPF_RESTARTS.inc()
             await asyncio.sleep(pause)
+            again = asyncio.create_task(self._tell_when_ready())
             pause = _FIRST_PAUSE if loop.time() - began > _STABLE_AFTER else min(2 * pause, _LONGEST_PAUSE)
+
+    async def _tell_when_ready(self) -> None:
+        while not self.ready.is_set():  # noqa: ASYNC110 - it is set by another thread
+            await asyncio.sleep(_LOOK)
+        await asyncio.sleep(_LISTED)
+        self._watches_again()
 
     def stop(self) -> None:
         """Asks `run` to end."""
