@@ -12,6 +12,7 @@ from model_rollback.api.reasons import Reason
 from model_rollback.api.v1alpha1.meta import LocalRef
 from model_rollback.api.v1alpha1.rollback import RequestedBy, RollbackSpec
 from model_rollback.core.decide import Start
+from model_rollback.core.freeze import frozen
 from model_rollback.core.machine import Phase, abandon, half
 from model_rollback.core.plan import rollback_name
 from model_rollback.engine import lock
@@ -46,7 +47,7 @@ class Executor:
         self._starting.add(key)
         try:
             async with self._world.slots.take(begun=False):
-                if not await self._is_current(policy) or self._is_stale(start, system):
+                if not await self._is_current(policy) or self._is_too_late(policy, start, system):
                     return None
                 name = await self._start(key, policy, system, start)
             policy.refused = ""
@@ -79,12 +80,17 @@ class Executor:
         """Whether an overloaded API server asked to be left alone for longer (429, Retry-After)."""
         return key in self._not_before and self._world.clock.now() < self._not_before[key]
 
-    def _is_stale(self, start: Start, system: SystemEntry) -> bool:
-        """Whether it has waited for so long that the breach must be seen anew: behind others, or for the API server."""
-        if self._world.clock.now() <= start.good_until:
-            return False
-        log.warning("rollback not started: what it rests on is too old", modeldeployment=str(system.ref))
-        return True
+    def _is_too_late(self, policy: PolicyEntry, start: Start, system: SystemEntry) -> bool:
+        """Whether it has waited for so long, behind others or for the API server, that the breach must be seen anew; or
+        until a time in which nothing is begun."""
+        now, why = self._world.clock.now(), ""
+        if now > start.good_until:
+            why = "what it rests on is too old"
+        elif policy.spec is not None and frozen(policy.spec.guards.freeze_windows, now) is not None:
+            why = "a freeze window has begun meanwhile"
+        if why:
+            log.warning("rollback not started", modeldeployment=str(system.ref), why=why)
+        return bool(why)
 
     async def _is_current(self, policy: PolicyEntry) -> bool:
         """Whether the policy that judged is there still, as it was; a watch may not have told of its end yet."""

@@ -83,3 +83,16 @@ async def test_a_breach_that_stood_in_line_for_longer_than_max_hold_is_to_be_see
 
     assert (name is not None, bool(line.launched)) == (starts, starts)
     assert bool(line.cluster.writes) is starts
+
+
+@pytest.mark.parametrize(("late", "starts"), [(59, True), (60, False)], ids=["just before", "as it begins"])
+async def test_none_is_begun_in_a_freeze_window_that_began_while_it_stood_in_line(line, late, starts):
+    window = {"schedule": "1 10 5 1 *", "duration": "1h", "timeZone": "UTC"}
+    line.policy.spec = make_policy(guards={"freezeWindows": [window]})
+
+    def meanwhile():
+        line.now = at(late)
+
+    name = await line.stand(make_policy(), meanwhile)
+
+    assert (name is not None, bool(line.cluster.writes)) == (starts, starts)
