@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -100,10 +100,12 @@ class Census:
     Attributes:
         triggers: state → triggers in it.
         armed: reason of the condition `Armed` → policies; `Armed` itself, or the first gate that blocks.
+        unanswered: the gate → policies that are breached and that it keeps from their Rollback.
     """
 
     triggers: dict[str, int]
     armed: dict[str, int]
+    unanswered: dict[str, int] = field(default_factory=dict)
 
 
 class _Counted:
@@ -120,6 +122,12 @@ class _Counted:
             "Policies by what a breach would meet now: `Armed`, or the first gate that blocks.",
             "armed",
             census.armed,
+        )
+        yield _family(
+            "model_rollback_breaches_unanswered",
+            "Policies that are breached and start no Rollback, by the gate that blocks it.",
+            "gate",
+            census.unanswered,
         )
 
     def describe(self) -> Iterator[Metric]:

@@ -32,10 +32,13 @@ def test_an_alert_names_metrics_that_exist_and_has_a_runbook(alert) -> None:
 
 def test_what_is_counted_when_scraped_is_exported() -> None:
     before = telemetry.COUNTED.take
-    telemetry.COUNTED.take = lambda: telemetry.Census({"Healthy": 2}, {"Armed": 1, "NoSafeTarget": 1})
+    telemetry.COUNTED.take = lambda: telemetry.Census(
+        {"Healthy": 2}, {"Armed": 1, "NoSafeTarget": 1}, {"NoSafeTarget": 1}
+    )
     try:
         text = generate_latest(telemetry.REGISTRY).decode()
     finally:
         telemetry.COUNTED.take = before
     assert 'model_rollback_triggers{state="Healthy"} 2.0' in text
     assert 'model_rollback_policies{armed="NoSafeTarget"} 1.0' in text
+    assert 'model_rollback_breaches_unanswered{gate="NoSafeTarget"} 1.0' in text
