@@ -83,7 +83,7 @@ class Term:
             raise failure
 
     async def _watch(self) -> None:
-        await self.runtime.first_list.is_over.wait()
+        await self.runtime.known()
         await self._watcher.run()
 
     async def _hold(self) -> None:

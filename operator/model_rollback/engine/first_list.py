@@ -45,7 +45,7 @@ class FirstList:
     """Hands on to the engine what it lists itself (`run`), and then what kopf shows (the three `on_…`).
 
     Attributes:
-        is_over: set when all kinds were listed, or could not be; kopf begins then.
+        is_over: set when all kinds were listed, or could not be.
     """
 
     def __init__(self, takes: Mapping[str, Take], objects: Objects, watches: Watches, clock: Clock) -> None:

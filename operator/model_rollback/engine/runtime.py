@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
@@ -29,6 +29,9 @@ from model_rollback.errors import ClusterError
 from model_rollback.ports import Object, ObjectRef
 
 log = structlog.get_logger(__name__)
+
+_FOR_TARGETS: Final = 10.0
+"""Seconds that the lists of targets are waited for at a start: one kind that hangs must not hold all others."""
 
 
 class Runtime:
@@ -110,7 +113,7 @@ class Runtime:
             self._begin()
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._tracker.run(), name="tracker")
-                group.create_task(self.scheduler.run(), name="scheduler")
+                group.create_task(self._evaluate(), name="scheduler")
         finally:
             await self.executor.stop()
             await self.targets.stop()
@@ -122,6 +125,16 @@ class Runtime:
         await self.first_list.run()
         self.targets.all_registered()
         await self.first_list.find_deleted()
+
+    async def known(self) -> None:
+        """Returns when what there is at a start is known, targets included, as far as it can be listed."""
+        await self.first_list.is_over.wait()
+        await self.targets.listed(_FOR_TARGETS)
+
+    async def _evaluate(self) -> None:
+        """Endless. A tick before the targets are known would judge nobody, and delay the one that does."""
+        await self.known()
+        await self.scheduler.run()
 
     def _begin(self) -> None:
         """Takes up everything that was seen while another replica was responsible for it."""

@@ -24,6 +24,7 @@ from model_rollback.ports import Clock, Object, ObjectRef, Objects, Watches
 log = structlog.get_logger(__name__)
 
 _RETRY = timedelta(seconds=5)
+_LOOK_EVERY = 0.1
 
 
 class TargetWatcher:
@@ -68,6 +69,13 @@ class TargetWatcher:
     def all_registered(self) -> None:
         """Whoever has targets at a start is known: they are listed now."""
         self._lull.end()
+
+    async def listed(self, within: float) -> None:
+        """Returns when every kind that has targets was listed, or cannot be; after `within` seconds anyway."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                while self._tasks.keys() - self.synced - self.blind.keys():  # noqa: ASYNC110 - of many kinds
+                    await asyncio.sleep(_LOOK_EVERY)
 
     def _is_unseen(self, late: Late) -> bool:
         key, ref = late

@@ -1,5 +1,6 @@
 """Watch events that come late: what is known by then counts."""
 
+import asyncio
 from typing import Any
 from unittest.mock import AsyncMock, MagicMock
 
@@ -7,8 +8,12 @@ import pytest
 
 from model_rollback.core.brake import BrakeRule
 from model_rollback.engine.runtime import Runtime
+from model_rollback.engine.store import Store
+from model_rollback.engine.targets import TargetWatcher
+from model_rollback.ports import WatchEvent
 from tests.unit.core.builders import breached
 from tests.unit.engine.test_calm_ticks import body
+from tests.unit.engine.virtual_time import VirtualLoop
 
 KEY = ("shop", "m")
 
@@ -29,6 +34,30 @@ async def test_the_end_of_an_object_is_not_that_of_its_successor(kind, gone, kno
     tell(of(gone), deleted=True)
 
     assert (KEY in getattr(runtime.store, kind)) is known
+
+
+@pytest.mark.parametrize(("hangs", "least", "most"), [("", 0, 1), ("StatefulSet", 9.9, 11)])
+def test_the_first_tick_waits_for_the_targets_but_not_for_ever(hangs, least, most):
+    class Watches:
+        async def watch(self, _, kind):
+            if kind == hangs:
+                await asyncio.Event().wait()
+            yield WatchEvent("Listing")
+            yield WatchEvent("Unavailable" if kind == "DaemonSet" else "Synced", message="no right to list")
+            await asyncio.Event().wait()
+
+    async def work():
+        targets = TargetWatcher(Store(), MagicMock(), Watches(), MagicMock(), lambda _: None)
+        for kind in ("Deployment", "StatefulSet", "DaemonSet"):
+            targets._follow(("apps/v1", kind))
+        began = asyncio.get_running_loop().time()
+        await targets.listed(10)
+        took = asyncio.get_running_loop().time() - began
+        await targets.stop()
+        return took
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        assert least <= runner.run(work()) < most
 
 
 async def test_the_rollback_of_a_successor_does_not_end_with_its_predecessor():
