@@ -85,7 +85,8 @@ def boundaries_of(requests: Iterable[Request], preferred: Container[Boundary] = 
 
 
 def _changes(before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]:
-    for key, value in after.items():
+    # What says nothing is left out of a status: so is a lock that nobody holds.
+    for key, value in {"activeRollback": "", **after}.items():
         if key not in _BESIDE and value != before.get(key, type(value)()):
             yield from _told(key, before.get(key), value)
 
