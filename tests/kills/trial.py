@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import requests
-import yaml
 
 from tests.kills import systems
 from tests.support.administrator import Administrator
 from tests.support.api_proxy import ApiProxy, Request
 from tests.support.audit import Audit, AuditEvent
 from tests.support.cluster import Cluster
-from tests.support.operator import ANY_NAMESPACE, SERVICE_ACCOUNT, OperatorProcess, Operators
+from tests.support.operator import SERVICE_ACCOUNT, OperatorProcess, Operators, rights_in
 from tests.support.waiting import wait_until
 
 OURS = "modelrollback.dev/v1alpha1"
@@ -162,7 +161,7 @@ class Trial:
             # Its pods are, because a node holds 110 of them.
             self._admin.create_namespace()
             stack.callback(self._admin.delete_workloads)
-            self._admin.apply(*yaml.safe_load_all(self._ground.rights.replace(ANY_NAMESPACE, self.namespace)))
+            self._admin.apply(*rights_in(self.namespace, self._ground.rights))
             kubeconfig = self._admin.write_kubeconfig(SERVICE_ACCOUNT, self._folder)
             self._admin.apply(
                 *systems.deployments("v12"), systems.model_deployment(), systems.policy(self.namespace)

@@ -239,8 +239,12 @@ def trust(cluster: dict[str, Any]) -> ssl.SSLContext:
 
 
 def write_through(kubeconfig: dict[str, Any], url: str, path: Path) -> Path:
-    """A kubeconfig whose server is a relay at `url`; the credentials stay."""
+    """A kubeconfig whose server is a relay at `url`; the credentials stay.
+
+    So does what it trusts: a client that trusts nobody by name reads all the authorities of the machine first.
+    """
     path.touch(mode=0o600)
-    clusters = [{**kubeconfig["clusters"][0], "cluster": {"server": url}}]
+    named = kubeconfig["clusters"][0]
+    clusters = [{**named, "cluster": {**named["cluster"], "server": url}}]
     path.write_text(yaml.safe_dump(kubeconfig | {"clusters": clusters}))
     return path

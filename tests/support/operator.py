@@ -33,10 +33,22 @@ def grant_rights(helm: Helm, kubectl: Kubectl, namespace: str, *values: str) -> 
     if not administrator.serves("modelrollback.dev/v1alpha1"):
         kubectl("apply", "--server-side", f"--filename={places.ROOT / 'crds'}")
         kubectl("wait", "--for=condition=Established", f"--filename={places.ROOT / 'crds'}")
-    administrator.apply(*yaml.safe_load_all(chart_rights(helm, *values).replace(ANY_NAMESPACE, namespace)))
+    administrator.apply(*rights_in(namespace, chart_rights(helm, *values)))
 
 
 ANY_NAMESPACE = "namespace-of-the-test"
+
+
+def rights_in(namespace: str, rights: str) -> list[dict[str, Any]]:
+    """The objects of `chart_rights` for that namespace."""
+    objects: list[dict[str, Any]] = json.loads(_as_json(rights).replace(ANY_NAMESPACE, namespace))
+    return objects
+
+
+@cache
+def _as_json(rights: str) -> str:
+    """Read once: to read YAML takes longer than to apply what it says."""
+    return json.dumps(list(yaml.safe_load_all(rights)))
 
 
 def chart_rights(helm: Helm, *values: str) -> str:
