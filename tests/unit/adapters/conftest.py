@@ -1,10 +1,17 @@
 """What the adapters' tests share."""
 
+import os
 import socket
 from collections.abc import Iterator
 
 import pytest
 from pytest_httpserver import HTTPServer
+
+
+@pytest.fixture(autouse=True)
+def _few_authorities(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client of plain HTTP reads all authorities that the machine trusts: most of what a test here computes."""
+    monkeypatch.setenv("SSL_CERT_FILE", os.devnull)
 
 
 @pytest.fixture
