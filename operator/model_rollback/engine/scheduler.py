@@ -169,6 +169,8 @@ class Scheduler:
         await self._recall.recall(policies, source, now=moment, within=_FOR_HISTORY * interval)
         questions = await self._all_questions(policies, moment)
         left = _FOR_ANSWERS * interval - timedelta(seconds=round(time.perf_counter() - began, 1))
+        # At a start this process itself may have been slow; that is no fault of the source.
+        left = max(left, (_FOR_ANSWERS - _FOR_HISTORY) * interval)
         answers = await ask_all(self._sources, source, questions, moment, within=left)
         answered = await self._answered(policies, group, moment, answers)
         began = time.perf_counter()
