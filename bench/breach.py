@@ -13,19 +13,19 @@ be saved, because each of them is what the next process goes on from (the lock, 
 the plan with "Running" and `before` and `after`, the patch), besides the dry run, the quarantine, and the breach in the
 policy's status. So eight are the floor, and a share of the raw patch rate above 1/8 = 12 % cannot be had by an operator
 that records first, if all writes cost the same; status writes of custom resources cost the API server two to four raw
-patches (ADR 0013). The table therefore shows how many requests a rollback cost as well. The audit log has the bodies of
-raw patches as it has those of all other writes.
+patches (ADR 0013). So the storm's own floor is the rate at which the API server takes those very writes from a client
+that decides nothing (`recorded`). The audit log has the bodies of raw patches as it has those of all other writes.
 """
 
 import os
 import random
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from bench import floors
+from bench import floors, recorded
 from bench.fleet import BAD, GOOD, Fleet, image_of
 from bench.ground import NAMESPACE, Ground, ground
 from tests.support.audit import AuditEvent
@@ -36,6 +36,10 @@ USER = f"system:serviceaccount:{NAMESPACE}:{SERVICE_ACCOUNT}"
 QUERY = "model_quality"
 BRAKE_OFF = {"maxShare": 1}
 SCRAPE = 5.0
+_SPARE = 300
+"""Systems beside the storm, for its floor."""
+_AT_ONCE = 16
+"""As many as the operator moves towards their patch at once, by its default."""
 
 
 @dataclass
@@ -54,6 +58,8 @@ class Storm:
     """
     Attributes:
         rate: patches per second. raw_rate: of the raw client with eight at once.
+        recorded_rate: systems per second, of the same writes sent by a client that decides nothing (`recorded`).
+        writes: of one system up to its patch.
         half_patched, all_patched: seconds from visible to the median patch and to the last one.
         requests: of the operator, for each rollback, up to the last patch.
     """
@@ -61,6 +67,8 @@ class Storm:
     policies: int
     rate: float
     raw_rate: float
+    recorded_rate: float
+    writes: int
     half_patched: float
     all_patched: float
     requests: float
@@ -140,29 +148,28 @@ def storm(policies: int) -> Storm:
     """All breach in one scrape, with the brake off."""
     with ground() as place:
         place.prepare()
-        fleet = Fleet(place, policies)
+        fleet = Fleet(place, policies + _SPARE)
+        struck, spare = fleet.names[:policies], fleet.names[policies:]
         try:
             fleet.create(fleet.names)
-            place.operator(policies, brake=BRAKE_OFF)
-            fleet.wait_armed(policies, 1800)
-            _, raw = floors.patches(place, fleet.names, at_once=8)
+            operator = place.operator(len(fleet.names), brake=BRAKE_OFF)
+            fleet.wait_armed(len(fleet.names), 1800)
+            _, raw = floors.patches(place, struck, at_once=8)
             mark = place.audit.mark()
-            fleet.exporter.set(BAD, *fleet.names)
-            visible = _visible(place, f"{QUERY} < 0.9")
-            wait_until(
-                fleet.images,
-                1800,
-                accept=lambda images: all(images.get(n) == image_of(n, "v12") for n in fleet.names),
-                describe="all of them to be patched",
-                every=3,
-            )
+            visible = _strike(place, fleet, struck)
             events = _of_operator(place, mark)
-            refuse_disorder(events, fleet.names)
-            moments = sorted(_patched(place, mark).values())
+            refuse_disorder(events, struck)
+            operator.stop(60)
+            patches = sorted((e for e in events if _step(e) == "patch"), key=_answered)
+            moments = [_answered(event) for event in patches]
+            model = patches[len(patches) // 2]
+            writes = recorded.script(events, model.name, model)
             return Storm(
                 policies,
                 (len(moments) - 1) / (moments[-1] - moments[0]),
                 raw,
+                recorded.rate(place, writes, model.name, spare, at_once=_AT_ONCE),
+                len(writes),
                 moments[len(moments) // 2] - visible,
                 moments[-1] - visible,
                 sum(_answered(e) <= moments[-1] for e in events) / policies,
@@ -170,6 +177,20 @@ def storm(policies: int) -> Storm:
             )
         finally:
             fleet.close()
+
+
+def _strike(place: Ground, fleet: Fleet, names: Sequence[str]) -> float:
+    """Returns when the breach of all became visible, once all of them are patched."""
+    fleet.exporter.set(BAD, *names)
+    visible = _visible(place, f"{QUERY} < 0.9")
+    wait_until(
+        fleet.images,
+        1800,
+        accept=lambda images: all(images.get(n) == image_of(n, "v12") for n in names),
+        describe="all of them to be patched",
+        every=3,
+    )
+    return visible
 
 
 def refuse_disorder(events: Iterable[AuditEvent], names: Iterable[str]) -> None:

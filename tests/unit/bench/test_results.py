@@ -7,7 +7,9 @@ RUN = {"armed": 1, "trials": [0.1, 0.3, 0.2], "query": [0.004], "patch": [0.016]
 STORM = {
     "policies": 1000,
     "rate": 50.0,
-    "raw_rate": 100.0,
+    "raw_rate": 1000.0,
+    "recorded_rate": 100.0,
+    "writes": 8,
     "half_patched": 9.0,
     "all_patched": 20.0,
     "requests": 14.0,
@@ -50,4 +52,4 @@ def test_the_table_shows_floors_beside_what_was_measured():
 
     assert "| 1 armed: sample visible → patched | 3 | 200 | 300 | 300 | 300 | 0.5 |" in text
     assert "| 1 armed: floor, one JSON Patch | 1 | 16 | 16 | 16 | 16 | 0.5 |" in text
-    assert "| 1000 | 50 | 100 | 50 % | 9 | 20 | 14 | 2 |" in text
+    assert "| 1000 | 50 | 1000 | 5 % | 8 | 100 | 50 % | 9 | 20 | 14 | 2 |" in text
