@@ -8,7 +8,7 @@ from model_rollback.engine.store import RollbackEntry, SystemEntry
 from model_rollback.errors import NotFound, Unavailable
 from model_rollback.ports import ObjectRef
 from tests.unit.api.objects import MODEL_DEPLOYMENT, ROLLBACK, with_fields
-from tests.unit.core.builders import NOW, at, make_status, quarantined, wire
+from tests.unit.core.builders import NOW, at, live, make_status, quarantined, wire
 from tests.unit.engine.api_server import Cluster
 
 SYSTEM = ObjectRef("modelrollback.dev/v1alpha1", "ModelDeployment", "shop", "recommender")
@@ -138,6 +138,17 @@ async def test_a_newer_deploy_that_was_seen_under_the_lock_is_not_said_to_be_our
     await lock.release(cluster, system, superseded, finished_at=NOW)
 
     assert written(cluster).current_by == ""
+
+
+async def test_what_is_put_back_is_called_as_before_though_it_was_never_recorded():
+    """The Undo of a version that has only a label, which what was half put back had for a while."""
+    status = STATUS.model_copy(update={"active_rollback": NAME, "current_version": "v13-6529"})
+    cluster, system = stored(status)
+    system.live = {"model": live(app_version="v13")}
+
+    await lock.release(cluster, system, rollback(fromDigest=STATUS.current_digest), finished_at=NOW)
+
+    assert written(cluster).current_version == "v13"
 
 
 async def test_what_was_rolled_back_from_is_quarantined_and_verified_no_longer():
