@@ -83,7 +83,7 @@ class Term:
             raise failure
 
     async def _watch(self) -> None:
-        await self.runtime.known()
+        await self.runtime.at_leisure()
         await self._watcher.run()
 
     async def _hold(self) -> None:

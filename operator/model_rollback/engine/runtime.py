@@ -1,6 +1,7 @@
 """Puts the engine together and runs it. Watch events come in here; everything else follows."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
 
@@ -32,6 +33,9 @@ log = structlog.get_logger(__name__)
 
 _FOR_TARGETS: Final = 10.0
 """Seconds that the lists of targets are waited for at a start: one kind that hangs must not hold all others."""
+_MANY: Final = 500
+_FOR_THE_FIRST_TICK: Final = 15.0
+"""Seconds; a source that does not answer must not hold up what needs no source."""
 
 
 class Runtime:
@@ -112,7 +116,7 @@ class Runtime:
             await self.first_list.is_over.wait()
             self._begin()
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._tracker.run(), name="tracker")
+                group.create_task(self._track(), name="tracker")
                 group.create_task(self._evaluate(), name="scheduler")
         finally:
             await self.executor.stop()
@@ -130,6 +134,19 @@ class Runtime:
         """Returns when what there is at a start is known, targets included, as far as it can be listed."""
         await self.first_list.is_over.wait()
         await self.targets.listed(_FOR_TARGETS)
+
+    async def at_leisure(self) -> None:
+        """Returns when everybody is evaluated at a start, as far as that can be waited for: what comes behind it may
+        take the processor for seconds where there are many."""
+        await self.known()
+        if len(self.store.policies) > _MANY:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.scheduler.ticked.wait(), _FOR_THE_FIRST_TICK)
+
+    async def _track(self) -> None:
+        """Endless."""
+        await self.at_leisure()
+        await self._tracker.run()
 
     async def _evaluate(self) -> None:
         """Endless. A tick before the targets are known would judge nobody, and delay the one that does."""

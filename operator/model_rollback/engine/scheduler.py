@@ -79,7 +79,11 @@ async def ask_all(
 
 
 class Scheduler:
-    """One loop for all policies."""
+    """One loop for all policies.
+
+    Attributes:
+        ticked: set when the first tick is over.
+    """
 
     def __init__(
         self,
@@ -95,6 +99,7 @@ class Scheduler:
         self._fleet = Fleet(store, evaluator, brake)
         self._recall = Recall(store, sources, evaluator.target_seen)
         self._clock = clock
+        self.ticked = asyncio.Event()
         self._changed = asyncio.Event()
         self._ticks: dict[Group, asyncio.Task[None]] = {}
         self._last: dict[Group, datetime] = {}
@@ -179,6 +184,7 @@ class Scheduler:
         if group in self._store.groups:
             telemetry.LAST_EVALUATION.labels(source).set(moment.timestamp())
         telemetry.TICK_SECONDS.observe(self._behind(moment))
+        self.ticked.set()
 
     def _behind(self, moment: datetime) -> float:
         """Seconds since `moment`."""

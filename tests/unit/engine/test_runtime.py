@@ -60,6 +60,24 @@ def test_the_first_tick_waits_for_the_targets_but_not_for_ever(hangs, least, mos
         assert least <= runner.run(work()) < most
 
 
+@pytest.mark.parametrize(("policies", "ticks_after", "waited"), [(500, 3, 0), (501, 3, 3), (501, 60, 15)])
+def test_what_takes_long_where_there_are_many_waits_for_their_first_tick_but_not_for_ever(
+    policies, ticks_after, waited
+):
+    async def work():
+        runtime = Runtime(MagicMock(source_rules=None), elected=MagicMock(), brake=BrakeRule(), at_once=1)
+        runtime.first_list.is_over.set()
+        runtime.store.policies = dict.fromkeys(range(policies))
+        loop = asyncio.get_running_loop()
+        loop.call_later(ticks_after, runtime.scheduler.ticked.set)
+        began = loop.time()
+        await runtime.at_leisure()
+        return loop.time() - began
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        assert runner.run(work()) == pytest.approx(waited, abs=0.1)
+
+
 async def test_the_rollback_of_a_successor_does_not_end_with_its_predecessor():
     runtime = Runtime(MagicMock(source_rules=None), elected=MagicMock(), brake=BrakeRule(), at_once=1)
     run = MagicMock(system_uid="new", stop_jobs=AsyncMock())
