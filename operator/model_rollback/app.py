@@ -69,6 +69,7 @@ class App:
             OSError: the port for health checks and metrics is taken, or there is no folder `targetKinds`.
             PresetError: a file in that folder does not describe a target kind.
         """
+        self._catch_signals()
         if self._settings.target_kinds is not None:
             kinds = add_folder(self._settings.target_kinds)
             log.info("target kinds added", kinds=[k.kind for k in kinds])
@@ -135,7 +136,6 @@ class App:
             asyncio.create_task(recorder.run(), name="events"),
             asyncio.create_task(Freezer(self._known).run(), name="garbage"),
         ]
-        self._catch_signals()
         try:
             while not self._stop.is_set():
                 self._term = Term(leadership, make_runtime, make_watcher)

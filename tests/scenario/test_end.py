@@ -14,7 +14,7 @@ def test_sigterm_at_many_moments_of_one_rollback(world: World, operators: Operat
     mark = audit.mark()
     starting = operators.start(wait=False)
     wait_until(lambda: "operator started" in starting.log.read_text(), describe="the first log line")
-    assert starting.stop() == 0
+    assert starting.stop() == 0, "as soon as it says that it has started"
 
     operator = operators.start()
     world.wait_for_version("v12", verified=True)

@@ -106,7 +106,9 @@ def test_fifty_healthy_policies_cost_the_api_server_no_more_than_one(
 
     fleet.deploy("v13", name="model-07")
     wait_until(
-        lambda: fleet.status(name="model-07")["currentVersion"], accept=lambda v: v == "v13", describe="v13"
+        lambda: fleet.status(name="model-07").get("currentVersion"),
+        accept=lambda v: v == "v13",
+        describe="v13",
     )
     fleet.spoil("model-07")
     wait_until(

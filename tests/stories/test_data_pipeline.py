@@ -27,7 +27,7 @@ def test_an_update_of_the_pipeline_loses_rows(stage: World, operators: Operators
 
     stage.apply(*read(STORY, "pipeline-bad.yaml"))
     bad = wait_until(
-        lambda: stage.status(name="ranker")["currentVersion"],
+        lambda: stage.status(name="ranker").get("currentVersion", ""),
         60,
         accept=lambda version: version not in {"", good},
         describe="the update to be seen",

@@ -38,6 +38,11 @@ def authors(kind: TargetType, obj: Mapping[str, Any]) -> list[Author]:
     return join([Author(manager=manager, at=at) for manager, at in found.items()])
 
 
+def last_written(obj: Mapping[str, Any], manager: str) -> datetime | None:
+    """When that manager wrote last, by the clock of the API server (seconds); None when it owns nothing."""
+    return max((at for name, at, _ in entries(obj) if name == manager), default=None)
+
+
 def join(given: list[Author]) -> list[Author]:
     """Each manager once, with its newest time; newest first."""
     newest: dict[str, Author] = {}

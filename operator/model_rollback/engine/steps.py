@@ -10,10 +10,12 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 
+from model_rollback.api.group import FIELD_MANAGER
 from model_rollback.api.reasons import Reason
 from model_rollback.api.types import format_duration
 from model_rollback.api.v1alpha1.component import Component
 from model_rollback.api.v1alpha1.rollback_record import PinRecord, Procedure, Step
+from model_rollback.core.authorship import last_written
 from model_rollback.core.kinds import type_of
 from model_rollback.core.live import LiveTarget, observe
 from model_rollback.core.pins import PinValues, build_patch, show_all
@@ -186,7 +188,8 @@ class StepRunner:
             if step.action == "Restore" and not self._signed(step, live):
                 progress = await self._sign(step, component, obj, wanted)
                 return or_timed_out(step, procedure, progress, self._clock.now())
-            return await self._arrived(step, component, live, procedure)
+            wrote_at = last_written(obj, FIELD_MANAGER) if self._signed(step, live) else None
+            return await self._arrived(step, component, live, procedure, wrote_at or step.written_at)
         if dict(live.pins) not in [show_all(values) for values in expected]:
             return self._elsewhere(step, component, live)
         if step.written_at is not None:
@@ -237,7 +240,12 @@ class StepRunner:
         return Progress(Outcome.CHANGED, changes)
 
     async def _arrived(
-        self, step: Step, component: Component, live: LiveTarget, procedure: Procedure
+        self,
+        step: Step,
+        component: Component,
+        live: LiveTarget,
+        procedure: Procedure,
+        wrote_at: datetime | None,
     ) -> Progress:
         ours = self._signed(step, live)
         now = self._clock.now()
@@ -256,7 +264,7 @@ class StepRunner:
             live = replace(live, readiness=restarted)
         if live.readiness.ready or (step.action == "Restore" and step.was_ready is False):
             return Progress(Outcome.CHANGED, {"state": "Succeeded", "finished_at": now, "message": ""})
-        if live.readiness.failed and _speaks_of(live.readiness, step):
+        if live.readiness.failed and _speaks_of(live.readiness, wrote_at):
             return failed(Reason.PROGRESS_DEADLINE_EXCEEDED, f"{step.component}: {live.readiness.message}")
         waiting = Progress(Outcome.WAIT, message=f"{step.component}: {live.readiness.message}")
         return or_timed_out(step, procedure, waiting, now)
@@ -313,12 +321,14 @@ def or_timed_out(step: Step, procedure: Procedure, progress: Progress, now: date
     )
 
 
-def _speaks_of(readiness: Readiness, step: Step) -> bool:
-    """The controller keeps an old verdict until replicas move: only one that came after our write counts."""
-    if readiness.failed_at is None or step.written_at is None:
+def _speaks_of(readiness: Readiness, wrote_at: datetime | None) -> bool:
+    """The controller keeps an old verdict until replicas move: only one that came after our write counts.
+
+    That is told by the API server's clock: this process may hear of its own write after the controller has judged it.
+    """
+    if readiness.failed_at is None or wrote_at is None:
         return True
-    written: datetime = step.written_at.replace(microsecond=0)
-    return readiness.failed_at >= written
+    return readiness.failed_at >= wrote_at.replace(microsecond=0)
 
 
 def _unfit(component: Component, live: LiveTarget, wanted: PinValues) -> Progress:

@@ -269,3 +269,41 @@ async def test_where_the_model_deployment_was_edited_since_the_plan_nothing_is_w
         "the ModelDeployment was edited: model has the pins image now, and the plan was"
     )
     assert objects.writes == []
+
+
+@pytest.mark.parametrize(
+    ("by", "judged", "outcome"),
+    [
+        ("model-rollback-operator", 1, Outcome.FAILED),
+        ("model-rollback-operator", -1, Outcome.WAIT),
+        ("somebody", 1, Outcome.WAIT),
+        ("somebody", 6, Outcome.FAILED),
+    ],
+    ids=[
+        "it came before the answer to the write",
+        "it is about the bad version",
+        "who wrote is not known, and it came before the answer",
+        "who wrote is not known, and it came after the answer",
+    ],
+)
+async def test_a_verdict_of_the_controller_counts_when_it_came_after_the_write(by, judged, outcome):
+    played = Played(KeptObjects(deployment()))
+    await played.move()
+    played.clock.time = at(5)
+    await played.move()
+    assert played.step.written_at == at(5), "when this process had the answer"
+    target = played.objects.kept["Deployment", "model"]
+    wire = "%Y-%m-%dT%H:%M:%SZ"
+    target["metadata"]["managedFields"] = [
+        {"manager": by, "operation": "Update", "time": NOW.strftime(wire), "fieldsV1": {"f:metadata": {}}}
+    ]
+    gave_up = {
+        "type": "Progressing",
+        "status": "False",
+        "reason": "ProgressDeadlineExceeded",
+        "message": "it has timed out",
+        "lastUpdateTime": at(judged).strftime(wire),
+    }
+    target["status"] = {**target.get("status", {}), "conditions": [gave_up], "updatedReplicas": 0}
+
+    assert (await played.move()).outcome is outcome
