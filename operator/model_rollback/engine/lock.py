@@ -223,7 +223,8 @@ async def quarantine(
 
 
 async def release_quarantine(objects: Objects, system: SystemEntry, rollback: RollbackEntry) -> bool:
-    """What was rolled back from is put back: it is no longer kept out. Whether it was released by this call.
+    """What was rolled back from is put back: this Rollback keeps it out no longer. Whether that made it a candidate
+    again: an earlier one may keep it out still.
 
     Targets that failed their validation stay in quarantine.
     """
@@ -240,7 +241,7 @@ async def release_quarantine(objects: Objects, system: SystemEntry, rollback: Ro
         return status.model_copy(update={"quarantined": kept})
 
     await write_status(objects, system, change)
-    return True
+    return all(q.digest != digest for q in system.status.quarantined)
 
 
 async def close_policy(

@@ -14,6 +14,7 @@ from tests.unit.engine.api_server import Cluster
 SYSTEM = ObjectRef("modelrollback.dev/v1alpha1", "ModelDeployment", "shop", "recommender")
 NAME = ROLLBACK["metadata"]["name"]
 STATUS = make_status()
+EARLIER = quarantined("v13").model_copy(update={"rollback": "recommender-earlier"})
 JUDGED = {"episode": STATUS.episode, "attempt": STATUS.attempt, "digest": STATUS.current_digest}
 
 
@@ -140,6 +141,19 @@ async def test_a_newer_deploy_that_was_seen_under_the_lock_is_not_said_to_be_our
     assert written(cluster).current_by == ""
 
 
+@pytest.mark.parametrize(("earlier", "candidate"), [((), True), ((EARLIER,), False)])
+async def test_what_is_put_back_is_a_candidate_again_unless_an_earlier_rollback_keeps_it_out(
+    earlier, candidate
+):
+    cluster, system = stored(STATUS.model_copy(update={"active_rollback": NAME, "quarantined": earlier}))
+    await lock.quarantine(cluster, system, NAME, "v13", STATUS.current_digest, until=at(3600))
+    undone = rollback(fromDigest=STATUS.current_digest)
+
+    assert await lock.release_quarantine(cluster, system, undone) is candidate
+    assert written(cluster).quarantined == earlier
+    assert not await lock.release_quarantine(cluster, system, undone), "it is told once"
+
+
 async def test_what_is_put_back_is_called_as_before_though_it_was_never_recorded():
     """The Undo of a version that has only a label, which what was half put back had for a while."""
     status = STATUS.model_copy(update={"active_rollback": NAME, "current_version": "v13-6529"})
@@ -162,9 +176,6 @@ async def test_what_was_rolled_back_from_is_quarantined_and_verified_no_longer()
     assert [(q.version, q.until) for q in after.quarantined] == [("v12", at(3600))]
     assert [v.safe for v in after.history] == ["Unverified"]
     assert after.last_verified_version == ""
-
-
-EARLIER = quarantined("v13").model_copy(update={"rollback": "recommender-earlier"})
 
 
 @pytest.mark.parametrize(
