@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.scenario import systems
-from tests.scenario.world import BAD, World, is_
+from tests.scenario.world import BAD, GOOD, World, is_
 from tests.support.audit import Audit
 from tests.support.operator import OperatorProcess, Operators
 
@@ -21,6 +21,7 @@ def test_a_deploy_before_the_first_write_ends_it_with_nothing_written(
     with protected.without_right("patch", "deployments"):
         protected.quality(BAD)
         protected.wait_for_rollback("Planned", is_("False", "Forbidden"))
+        protected.quality(GOOD)
         protected.deploy("v14")
         _assert_superseded(protected)
     protected.wait_for_ticks(operator, 2)
