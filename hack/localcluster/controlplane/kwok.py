@@ -35,8 +35,11 @@ _EXTRA_ARGUMENTS: dict[str, dict[str, str]] = {
     "kube-controller-manager": {"leader-elect": "false"},
     "kube-scheduler": {"leader-elect": "false"},
 }
-SELDOM_COLLECTED = {"GOGC": "400", "GOMEMLIMIT": "1GiB"}
-"""Go's settings for the cluster's programs: more memory and less processor time. Those of the caller come first."""
+SELDOM_COLLECTED = {"GOGC": "400", "GOMEMLIMIT": "4GiB"}
+"""Go's settings for the cluster's programs: more memory and less processor time. Those of the caller come first.
+
+The limit is far above what tests need: an API server with the objects of a large fleet would do nothing but collect.
+"""
 _WITHOUT_PLAYED_NODES = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 """Components beside a real node: kwok's controller would play its pods."""
 
