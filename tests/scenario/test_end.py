@@ -41,4 +41,6 @@ def test_sigterm_at_many_moments_of_one_rollback(world: World, operators: Operat
     assert done["status"]["result"] == "Succeeded"
     assert done["status"]["steps"][0]["before"] != done["status"]["steps"][0]["after"]
     writes = [e for e in audit.writes_since(mark, user=world.actor) if e.resource == "deployments"]
-    assert [(e.verb, e.code) for e in writes] == [("patch", 200)]
+    # Whoever ends in the midst of a request leaves a 504 in the log; it is asked again, and goes through once.
+    assert [e.verb for e in writes if e.code != 504] == ["patch"]
+    assert writes[-1].code == 200
