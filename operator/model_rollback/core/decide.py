@@ -16,7 +16,7 @@ from model_rollback.core.comparison import in_words, show_value
 from model_rollback.core.gates import Observation, first_block
 from model_rollback.core.measure import Verdict
 from model_rollback.core.presets import Policy
-from model_rollback.core.triggers import TriggerMemory, is_open, max_hold
+from model_rollback.core.triggers import TriggerMemory, is_open, max_hold, waiting
 
 _EVIDENCE_SAMPLES = 20
 _EVIDENCE_NOTES = 10
@@ -346,10 +346,10 @@ def _gate_announcement(
     news = armed.reason != _reason(before, "Armed")
     if armed.reason == Reason.FLEET_BRAKE:
         return [Announcement(Reason.FLEET_BRAKE, armed.message)] if news else []
-    waiting = _unanswered(o, after.triggers)
-    if armed.reason in _ANSWERED or not waiting or not (news or waiting != _unanswered(o, before.triggers)):
+    held = _unanswered(o, after.triggers)
+    if armed.reason in _ANSWERED or not held or not (news or held != _unanswered(o, before.triggers)):
         return []
-    words = f"{', '.join(waiting)}: breached, and no Rollback starts: {armed.reason}: {armed.message}"
+    words = f"{', '.join(held)}: breached, and no Rollback starts: {armed.reason}: {armed.message}"
     return [Announcement(Reason.ROLLBACK_BLOCKED, words)]
 
 
@@ -357,13 +357,12 @@ def _unanswered(o: Observation, triggers: Sequence[TriggerStatus]) -> list[str]:
     """The triggers that are Breached by what runs now and would start a Rollback, when they are enough of them."""
     if o.policy is None:
         return []
-    acting = {t.name for t in o.policy.triggers if t.action == "Rollback"}
-    found = [
+    breached = {
         t.name
         for t in triggers
-        if t.name in acting and t.state == "Breached" and not t.consumed_by and t.episode == o.status.episode
-    ]
-    return found if len(found) >= o.policy.match.at_least else []
+        if t.state == "Breached" and not t.consumed_by and t.episode == o.status.episode
+    }
+    return waiting(o.policy.triggers, o.policy.match.at_least, breached)
 
 
 def _spec_announcement(o: Observation, before: RollbackPolicyStatus) -> list[Announcement]:

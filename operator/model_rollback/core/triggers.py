@@ -3,7 +3,7 @@
 Failures must come in a row; time that was not measured never counts as bad time, and never as good time either.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -271,6 +271,12 @@ def restore(status: TriggerStatus, observed_at: datetime) -> TriggerMemory:
         consumed_by=status.consumed_by,
         episode=status.episode,
     )
+
+
+def waiting(triggers: Sequence[Trigger], at_least: int, breached: Collection[str]) -> list[str]:
+    """Those that ask for a Rollback, of the triggers that are breached and unanswered, when they are enough of them."""
+    found = [t.name for t in triggers if t.action == "Rollback" and t.name in breached]
+    return found if len(found) >= at_least else []
 
 
 def looks_back(trigger: Trigger, interval: timedelta) -> timedelta:

@@ -5,6 +5,7 @@ from typing import Final
 
 from model_rollback.api.conditions import find_condition
 from model_rollback.api.reasons import Reason
+from model_rollback.core.triggers import waiting
 from model_rollback.engine.store import PolicyEntry, Store
 from model_rollback.telemetry import Census
 
@@ -30,5 +31,4 @@ def _waits(policy: PolicyEntry) -> bool:
     breached = {n for n, m in policy.memories.items() if m.state == "Breached" and not m.consumed_by}
     if not breached or policy.spec is None:
         return False
-    acting = sum(t.name in breached and t.action == "Rollback" for t in policy.spec.triggers)
-    return acting >= policy.spec.match.at_least
+    return bool(waiting(policy.spec.triggers, policy.spec.match.at_least, breached))
