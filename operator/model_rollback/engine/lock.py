@@ -136,8 +136,9 @@ async def release(
             return status
         if system.spec is not None and system.is_known:
             status = versions.track(system.spec, status, system.targets, now=finished_at)
-            if status.current_digest == rollback.from_digest:
-                # What ran too shortly to be recorded has its old name back, whoever was called so meanwhile.
+            if status.current_version and status.current_digest == rollback.from_digest:
+                # What ran too shortly to be recorded has its old name back, whoever was called so meanwhile. A mixture
+                # has no name, and still the digest of what ran before it.
                 status = status.model_copy(update={"current_version": rollback.from_version})
         was = rollback.to_digest if rollback.status.result == "Undone" else rollback.from_digest
         moved = status.current_digest != was

@@ -3,6 +3,7 @@
 import pytest
 
 from model_rollback.api.v1alpha1 import ModelDeploymentStatus
+from model_rollback.core.live import LiveTarget
 from model_rollback.engine import lock
 from model_rollback.engine.store import RollbackEntry, SystemEntry
 from model_rollback.errors import NotFound, Unavailable
@@ -163,6 +164,16 @@ async def test_what_is_put_back_is_called_as_before_though_it_was_never_recorded
     await lock.release(cluster, system, rollback(fromDigest=STATUS.current_digest), finished_at=NOW)
 
     assert written(cluster).current_version == "v13"
+
+
+async def test_what_had_no_name_gets_none_by_the_end_of_a_rollback():
+    """A mixture has the digest of what ran before it, which this Rollback rolled back from."""
+    cluster, system = stored(STATUS.model_copy(update={"active_rollback": NAME, "current_version": ""}))
+    system.live = {"model": LiveTarget("model", problem="it is gone", missing=True)}
+
+    await lock.release(cluster, system, rollback(fromDigest=STATUS.current_digest), finished_at=NOW)
+
+    assert not written(cluster).current_version
 
 
 async def test_what_was_rolled_back_from_is_quarantined_and_verified_no_longer():
