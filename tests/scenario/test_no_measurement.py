@@ -10,6 +10,7 @@ from tests.scenario.world import BAD, GOOD, World, is_
 from tests.support.audit import Audit
 from tests.support.operator import OperatorProcess, Operators
 from tests.support.prometheus_process import free_port
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.cluster
 
@@ -65,8 +66,12 @@ def test_no_data_nan_and_failing_sources_roll_nothing_back_and_recover_by_themse
             world.quality(GOOD, "absent")
             for name in blind:
                 world.wait_for_condition("rollbackpolicy", "MetricsAvailable", is_("True"), name)
-            told = {e["regarding"]["name"] for e in world.wait_for_event("MetricsAvailable")}
-            assert told >= {"no-data"}
+            wait_until(
+                lambda: {e["regarding"]["name"] for e in world.events("MetricsAvailable")},
+                60,
+                accept=blind.keys().__le__,
+                describe="Events of all that can be measured again",
+            )
             world.quality(BAD, "absent")
             world.wait_for_image("v12")
             assert world.rollback()["spec"]["policyRef"]["name"] == "no-data"
